@@ -1,0 +1,2 @@
+//! What mount(8) runs for `mount -t walfs`.
+fn main() {}

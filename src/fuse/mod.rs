@@ -1,0 +1,5 @@
+//! The kernel's side: what a mounted directory must answer ([`filesystem::FileSystem`]), the
+//! adapter that speaks to the kernel, and the mirror of a local directory that both roles build on.
+
+pub mod filesystem;
+pub mod status;
