@@ -234,8 +234,17 @@ pub trait FileSystem: Send + Sync + 'static {
     );
     /// Reads; less than `size` only at the end of the file.
     fn read(&self, ino: Ino, handle: Handle, offset: u64, size: u32, reply: Reply<Bytes>);
-    /// Writes all of `data`, at the end if the file was opened with `O_APPEND`.
-    fn write(&self, ino: Ino, handle: Handle, offset: u64, data: &[u8], flags: i32) -> Answer<u32>;
+    /// Writes all of `data`, at the end if the file was opened with `O_APPEND`. A write that is to
+    /// be durable may have to wait for the store.
+    fn write(
+        &self,
+        ino: Ino,
+        handle: Handle,
+        offset: u64,
+        data: &[u8],
+        flags: i32,
+        reply: Reply<u32>,
+    );
     /// Makes a file durable: the database's commit. Never `ENOSYS`: the kernel would stop asking.
     fn fsync(&self, ino: Ino, handle: Handle, datasync: bool, reply: Reply<()>);
     /// One open is over.
