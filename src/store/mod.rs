@@ -2,20 +2,32 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `connect` | URL to client; the only file that names a cloud |
-//! | `objects` | get, create, put, list, delete of one volume's objects, retried and metered |
-//! | `retry` | our deadlines and back-off; the clients' own retries are off |
-//! | `meter` | requests and bytes by kind |
-//! | `chain` | the links: append with read-back, catch-up in parallel, the election |
-//! | `body` | segment bodies: upload frame by frame, fetch of ranges |
-//! | `volume` | the `volume` object: created once, checked at each mount |
+//! | [`connect`] | URL to client; the only file that names a cloud |
+//! | [`objects`] | get, create, put, list, delete of one volume's objects, retried and metered |
+//! | `answers` | what a client's error means |
+//! | [`retry`] | our deadlines and back-off; the clients' own retries are off |
+//! | [`meter`] | requests and bytes by kind |
+//! | [`chain`] | the links: append with read-back, catch-up in parallel |
+//! | [`checkpoints`] | whole manifests: where a reader of the chain begins |
+//! | [`election`] | the fence that makes a node the primary |
+//! | [`body`] | segment bodies: upload frame by frame, fetch of ranges |
 //!
 //! An error is not an answer: what a failed create means is decided here, by reading the object
 //! back, and nowhere else.
 
+mod answers;
 pub mod body;
 pub mod chain;
+pub mod checkpoints;
+pub mod connect;
+pub mod election;
+pub mod meter;
 pub mod objects;
+pub mod retry;
 
+pub use body::{Source, Uploaded, fetch_frames, upload};
 pub use chain::{Appended, Chain};
+pub use connect::{Place, connect};
+pub use election::{Candidate, Claimed};
 pub use objects::{Created, Store, StoreError};
+pub use retry::Patience;

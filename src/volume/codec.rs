@@ -56,3 +56,9 @@ pub fn decode_checkpoint(bytes: &Bytes) -> Result<Manifest, FormatError> {
     let _ = bytes;
     todo!()
 }
+
+/// The footer of a body: which files its stream has, and how its frames lie.
+pub fn encode_footer(members: &[super::edit::Member], frames: &[super::frames::Frame]) -> Vec<u8> {
+    let _ = (members, frames);
+    todo!()
+}

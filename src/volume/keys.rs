@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Position, SegmentId};
+use super::{BatchNumber, Epoch, Position, SegmentId};
 
 /// The name of an object below the volume's prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,5 +27,30 @@ impl fmt::Display for Key {
                 write!(f, "checkpoints/{:016x}-{:016x}", at.epoch.0, at.number.0)
             }
         }
+    }
+}
+
+impl Key {
+    /// The key of this name, if it is one.
+    pub fn parse(name: &str) -> Option<Self> {
+        let number = |hex: &str| u64::from_str_radix(hex, 16).ok();
+        let at = |epoch: &str, number_in: &str| {
+            let number = BatchNumber(number(number_in)?);
+            Some(Position { epoch: Epoch(u64::from_str_radix(epoch, 16).ok()?), number })
+        };
+        let parts: Vec<&str> = name.split('/').collect();
+        let key = match parts[..] {
+            ["volume"] => Self::Volume,
+            ["log", epoch, number] => Self::Link(at(epoch, number)?),
+            ["segments", epoch, counter] => {
+                Self::Segment(SegmentId { epoch: Epoch(number(epoch)?), counter: number(counter)? })
+            }
+            ["checkpoints", position] => {
+                let (epoch, number) = position.split_once('-')?;
+                Self::Checkpoint(at(epoch, number)?)
+            }
+            _ => return None,
+        };
+        (key.to_string() == name).then_some(key)
     }
 }

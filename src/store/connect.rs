@@ -1,0 +1,269 @@
+//! URL to client. The only file that names a cloud. Sends nothing: the first request tells whether
+//! the credentials hold.
+//!
+//! Credentials come from each cloud's usual chain (environment, files, instance or workload
+//! identity), never from a URL or an option.
+//!
+//! A client's connections are driven by the runtime that opened them: a thread with a runtime of
+//! its own connects by itself.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::client::ClientConfigKey;
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, RetryConfig};
+use url::Url;
+
+/// Where a volume is, and the client that reaches it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The client.
+    pub objects: Arc<dyn ObjectStore>,
+    /// What every name of the volume begins with.
+    pub prefix: Path,
+    /// The URL, for people.
+    pub url: String,
+}
+
+/// The URL or an option cannot be used. Says what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadPlace(String);
+
+/// Settings that are no secrets, by the names that the clouds' clients give them.
+const OPTIONS: [&str; 17] = [
+    "account_name",
+    "allow_http",
+    "allow_invalid_certificates",
+    "base_url",
+    "checksum_algorithm",
+    "disable_bulk_delete",
+    "disable_tagging",
+    "endpoint",
+    "imdsv1_fallback",
+    "region",
+    "request_payer",
+    "s3_express",
+    "server_side_encryption",
+    "skip_signature",
+    "unsigned_payload",
+    "use_emulator",
+    "virtual_hosted_style_request",
+];
+
+/// No answer's beginning and no two pieces of it lie farther apart than this.
+const READ_TIMEOUT: &str = "10s";
+const CONNECT_TIMEOUT: &str = "5s";
+/// A transfer that makes progress is not cut: `store::retry` decides how long it may take.
+const TOTAL_TIMEOUT: &str = "1h";
+
+/// The client for this URL. A `file` directory is created if the one above it exists.
+pub fn connect(url: &str, options: &BTreeMap<String, String>) -> Result<Place, BadPlace> {
+    let parsed = parse(url)?;
+    if let Some(name) = options.keys().find(|name| !OPTIONS.contains(&name.as_str())) {
+        let known = OPTIONS.join(", ");
+        return Err(BadPlace(format!("`{name}` is not an option of a store; known: {known}")));
+    }
+    let prefix = Path::from_url_path(parsed.path())
+        .map_err(|error| BadPlace(format!("`{url}` has an unusable path: {error}")))?;
+    let unusable = |error: object_store::Error| BadPlace(format!("cannot use `{url}`: {error}"));
+    let objects: Arc<dyn ObjectStore> = match parsed.scheme() {
+        "file" => return open_directory(&parsed),
+        "memory" => shared_memory(host(&parsed)?),
+        "s3" => Arc::new(s3(host(&parsed)?, options).map_err(unusable)?),
+        "gs" => Arc::new(gcs(host(&parsed)?, options).map_err(unusable)?),
+        "az" | "abfs" | "abfss" => Arc::new(azure(&parsed, options).map_err(unusable)?),
+        scheme => return Err(unknown(scheme)),
+    };
+    Ok(Place { objects, prefix, url: parsed.to_string() })
+}
+
+fn parse(url: &str) -> Result<Url, BadPlace> {
+    let parsed = Url::parse(url).map_err(|error| {
+        BadPlace(format!("`{url}` is not a URL ({error}): write for example s3://bucket/pg"))
+    })?;
+    let container_at_account = matches!(parsed.scheme(), "abfs" | "abfss");
+    if parsed.password().is_some() || (!parsed.username().is_empty() && !container_at_account) {
+        let scheme = parsed.scheme();
+        return Err(BadPlace(format!(
+            "the {scheme} URL contains credentials: remove them, and give them by the cloud's \
+             usual environment variables or files"
+        )));
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        let scheme = parsed.scheme();
+        return Err(BadPlace(format!("the {scheme} URL has a `?` or `#`: end it before")));
+    }
+    Ok(parsed)
+}
+
+fn unknown(scheme: &str) -> BadPlace {
+    let why = match scheme {
+        "http" | "https" => "plain web servers cannot create an object only if it is absent",
+        _ => "walfs does not know it",
+    };
+    BadPlace(format!(
+        "a volume cannot be at {scheme}:// because {why}: use s3://, gs://, az://, abfss:// or \
+         file://"
+    ))
+}
+
+fn host(url: &Url) -> Result<&str, BadPlace> {
+    url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| {
+        let scheme = url.scheme();
+        BadPlace(format!("`{url}` names no bucket: write {scheme}://bucket/path"))
+    })
+}
+
+fn open_directory(url: &Url) -> Result<Place, BadPlace> {
+    let bad = |why: String| BadPlace(format!("cannot use `{url}`: {why}"));
+    let path: PathBuf = match (url.host_str(), url.to_file_path()) {
+        (None, Ok(path)) => path,
+        _ => return Err(bad("write file:// and an absolute path: file:///srv/walfs".to_owned())),
+    };
+    match fs::create_dir(&path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(bad(format!("{}: {error}: create it first", path.display())));
+        }
+        _ => {}
+    }
+    let directory =
+        LocalFileSystem::new_with_prefix(&path).map_err(|error| bad(error.to_string()))?;
+    let objects = Arc::new(directory.with_fsync(true));
+    Ok(Place { objects, prefix: Path::default(), url: url.to_string() })
+}
+
+/// Several mounts in one process meet at the same name.
+fn shared_memory(name: &str) -> Arc<InMemory> {
+    static SHARED: LazyLock<Mutex<HashMap<String, Arc<InMemory>>>> = LazyLock::new(Mutex::default);
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(shared.entry(name.to_owned()).or_default())
+}
+
+fn s3(bucket: &str, options: &BTreeMap<String, String>) -> object_store::Result<impl ObjectStore> {
+    let mut builder = AmazonS3Builder::from_env();
+    for (name, value) in options {
+        builder = builder.with_config(name.parse()?, value);
+    }
+    for (key, value) in timeouts() {
+        builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
+    }
+    let endpoints = [AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::S3Endpoint];
+    let plain = endpoints.iter().any(|key| is_plain(builder.get_config_value(key)));
+    if plain {
+        builder = builder.with_allow_http(true);
+    }
+    builder
+        .with_bucket_name(bucket)
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        .with_retry(no_retries())
+        .build()
+}
+
+fn gcs(bucket: &str, options: &BTreeMap<String, String>) -> object_store::Result<impl ObjectStore> {
+    let mut builder = GoogleCloudStorageBuilder::from_env();
+    for (name, value) in options {
+        builder = builder.with_config(name.parse()?, value);
+    }
+    for (key, value) in timeouts() {
+        builder = builder.with_config(GoogleConfigKey::Client(key), value);
+    }
+    builder.with_bucket_name(bucket).with_retry(no_retries()).build()
+}
+
+fn azure(url: &Url, options: &BTreeMap<String, String>) -> object_store::Result<impl ObjectStore> {
+    let mut builder = MicrosoftAzureBuilder::from_env();
+    for (name, value) in options {
+        builder = builder.with_config(name.parse()?, value);
+    }
+    for (key, value) in timeouts() {
+        builder = builder.with_config(AzureConfigKey::Client(key), value);
+    }
+    if is_plain(builder.get_config_value(&AzureConfigKey::Endpoint)) {
+        builder = builder.with_allow_http(true);
+    }
+    builder.with_url(url.as_str()).with_retry(no_retries()).build()
+}
+
+fn timeouts() -> [(ClientConfigKey, &'static str); 3] {
+    [
+        (ClientConfigKey::ReadTimeout, READ_TIMEOUT),
+        (ClientConfigKey::ConnectTimeout, CONNECT_TIMEOUT),
+        (ClientConfigKey::Timeout, TOTAL_TIMEOUT),
+    ]
+}
+
+fn is_plain(endpoint: Option<String>) -> bool {
+    endpoint.is_some_and(|url| url.starts_with("http://"))
+}
+
+fn no_retries() -> RetryConfig {
+    RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, ..RetryConfig::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str) -> String {
+        connect(url, &BTreeMap::new()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_url_that_cannot_hold_a_volume_is_refused_with_the_reason() {
+        assert!(refusal("https://host/dav").contains("only if it is absent"));
+        assert!(refusal("ftp://host/x").contains("does not know"));
+        assert!(refusal("relative/path").contains("not a URL"));
+        assert!(refusal("s3:///path").contains("names no bucket"));
+        assert!(refusal("file://relative/dir").contains("absolute"));
+        assert!(refusal("file:///no/such/parent/here").contains("create it first"));
+        assert!(refusal("s3://bucket/a?region=x").contains("`?`"));
+    }
+
+    #[test]
+    fn credentials_in_a_url_are_refused_and_not_repeated() {
+        let text = refusal("s3://AKIA:hunter2@bucket/pg");
+        assert!(text.contains("credentials") && !text.contains("hunter2"), "{text}");
+        assert!(!refusal("gs://hunter2@bucket/pg").contains("hunter2"));
+    }
+
+    #[test]
+    fn secrets_are_not_options() {
+        let options = BTreeMap::from([("secret_access_key".to_owned(), "x".to_owned())]);
+        let text = connect("s3://bucket/pg", &options).unwrap_err().to_string();
+        assert!(text.contains("`secret_access_key` is not an option"), "{text}");
+    }
+
+    #[test]
+    fn a_directory_is_created_below_one_that_exists() {
+        let above = tempfile::tempdir().unwrap();
+        let url = format!("file://{}/volume", above.path().display());
+        let place = connect(&url, &BTreeMap::new()).unwrap();
+        assert!(above.path().join("volume").is_dir());
+        assert_eq!(place.prefix, Path::default());
+    }
+
+    #[test]
+    fn clouds_are_told_apart_by_the_scheme() {
+        let region = BTreeMap::from([("region".to_owned(), "eu-west-1".to_owned())]);
+        let place = connect("s3://bucket/deep/er", &region).unwrap();
+        assert_eq!(
+            (place.prefix.as_ref(), place.objects.to_string().as_str()),
+            ("deep/er", "AmazonS3(bucket)")
+        );
+        let url = "abfss://container@account.dfs.core.windows.net/pg";
+        assert!(connect(url, &BTreeMap::new()).unwrap().objects.to_string().contains("container"));
+        let options = BTreeMap::from([("skip_signature".to_owned(), "true".to_owned())]);
+        assert_eq!(connect("gs://bucket", &options).unwrap().prefix, Path::default());
+    }
+}
