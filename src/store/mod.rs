@@ -11,6 +11,7 @@
 //! | [`checkpoints`] | whole manifests: where a reader of the chain begins |
 //! | [`election`] | the fence that makes a node the primary |
 //! | [`body`] | segment bodies: upload frame by frame, fetch of ranges |
+//! | [`faulty`] | for tests: a store with every fault that real ones have |
 //!
 //! An error is not an answer: what a failed create means is decided here, by reading the object
 //! back, and nowhere else.
@@ -21,6 +22,7 @@ pub mod chain;
 pub mod checkpoints;
 pub mod connect;
 pub mod election;
+pub mod faulty;
 pub mod meter;
 pub mod objects;
 pub mod retry;
