@@ -18,21 +18,32 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::client::ClientConfigKey;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, RetryConfig};
 use url::Url;
 
+use super::directory::Directory;
+
 /// Where a volume is, and the client that reaches it.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// The client.
+    /// The client. It sends a request once.
     pub objects: Arc<dyn ObjectStore>,
+    /// A client that sends again by itself, for uploads in parts: a part that failed cannot be
+    /// sent again through another's hands.
+    pub parts: Arc<dyn ObjectStore>,
     /// What every name of the volume begins with.
     pub prefix: Path,
     /// The URL, for people.
     pub url: String,
+}
+
+impl Place {
+    /// A place behind one client that serves for everything.
+    pub fn behind(objects: Arc<dyn ObjectStore>, prefix: Path, url: String) -> Self {
+        Self { parts: Arc::clone(&objects), objects, prefix, url }
+    }
 }
 
 /// The URL or an option cannot be used. Says what to write instead.
@@ -77,15 +88,19 @@ pub fn connect(url: &str, options: &BTreeMap<String, String>) -> Result<Place, B
     let prefix = Path::from_url_path(parsed.path())
         .map_err(|error| BadPlace(format!("`{url}` has an unusable path: {error}")))?;
     let unusable = |error: object_store::Error| BadPlace(format!("cannot use `{url}`: {error}"));
-    let objects: Arc<dyn ObjectStore> = match parsed.scheme() {
-        "file" => return open_directory(&parsed),
-        "memory" => shared_memory(host(&parsed)?),
-        "s3" => Arc::new(s3(host(&parsed)?, options).map_err(unusable)?),
-        "gs" => Arc::new(gcs(host(&parsed)?, options).map_err(unusable)?),
-        "az" | "abfs" | "abfss" => Arc::new(azure(&parsed, options).map_err(unusable)?),
-        scheme => return Err(unknown(scheme)),
+    let client = |retry: RetryConfig| -> Result<Arc<dyn ObjectStore>, BadPlace> {
+        Ok(match parsed.scheme() {
+            "file" => open_directory(&parsed)?,
+            "memory" => shared_memory(host(&parsed)?),
+            "s3" => Arc::new(s3(host(&parsed)?, options, retry).map_err(unusable)?),
+            "gs" => Arc::new(gcs(host(&parsed)?, options, retry).map_err(unusable)?),
+            "az" | "abfs" | "abfss" => Arc::new(azure(&parsed, options, retry).map_err(unusable)?),
+            scheme => return Err(unknown(scheme)),
+        })
     };
-    Ok(Place { objects, prefix, url: parsed.to_string() })
+    let prefix = if parsed.scheme() == "file" { Path::default() } else { prefix };
+    let (objects, parts) = (client(no_retries())?, client(few_retries())?);
+    Ok(Place { objects, parts, prefix, url: parsed.to_string() })
 }
 
 fn parse(url: &str) -> Result<Url, BadPlace> {
@@ -125,7 +140,7 @@ fn host(url: &Url) -> Result<&str, BadPlace> {
     })
 }
 
-fn open_directory(url: &Url) -> Result<Place, BadPlace> {
+fn open_directory(url: &Url) -> Result<Arc<dyn ObjectStore>, BadPlace> {
     let bad = |why: String| BadPlace(format!("cannot use `{url}`: {why}"));
     let path: PathBuf = match (url.host_str(), url.to_file_path()) {
         (None, Ok(path)) => path,
@@ -137,10 +152,8 @@ fn open_directory(url: &Url) -> Result<Place, BadPlace> {
         }
         _ => {}
     }
-    let directory =
-        LocalFileSystem::new_with_prefix(&path).map_err(|error| bad(error.to_string()))?;
-    let objects = Arc::new(directory.with_fsync(true));
-    Ok(Place { objects, prefix: Path::default(), url: url.to_string() })
+    let directory = Directory::open(path).map_err(|error| bad(error.to_string()))?;
+    Ok(Arc::new(directory))
 }
 
 /// Several mounts in one process meet at the same name.
@@ -150,7 +163,11 @@ fn shared_memory(name: &str) -> Arc<InMemory> {
     Arc::clone(shared.entry(name.to_owned()).or_default())
 }
 
-fn s3(bucket: &str, options: &BTreeMap<String, String>) -> object_store::Result<impl ObjectStore> {
+fn s3(
+    bucket: &str,
+    options: &BTreeMap<String, String>,
+    retry: RetryConfig,
+) -> object_store::Result<impl ObjectStore> {
     let mut builder = AmazonS3Builder::from_env();
     for (name, value) in options {
         builder = builder.with_config(name.parse()?, value);
@@ -166,11 +183,15 @@ fn s3(bucket: &str, options: &BTreeMap<String, String>) -> object_store::Result<
     builder
         .with_bucket_name(bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
-        .with_retry(no_retries())
+        .with_retry(retry)
         .build()
 }
 
-fn gcs(bucket: &str, options: &BTreeMap<String, String>) -> object_store::Result<impl ObjectStore> {
+fn gcs(
+    bucket: &str,
+    options: &BTreeMap<String, String>,
+    retry: RetryConfig,
+) -> object_store::Result<impl ObjectStore> {
     let mut builder = GoogleCloudStorageBuilder::from_env();
     for (name, value) in options {
         builder = builder.with_config(name.parse()?, value);
@@ -178,10 +199,14 @@ fn gcs(bucket: &str, options: &BTreeMap<String, String>) -> object_store::Result
     for (key, value) in timeouts() {
         builder = builder.with_config(GoogleConfigKey::Client(key), value);
     }
-    builder.with_bucket_name(bucket).with_retry(no_retries()).build()
+    builder.with_bucket_name(bucket).with_retry(retry).build()
 }
 
-fn azure(url: &Url, options: &BTreeMap<String, String>) -> object_store::Result<impl ObjectStore> {
+fn azure(
+    url: &Url,
+    options: &BTreeMap<String, String>,
+    retry: RetryConfig,
+) -> object_store::Result<impl ObjectStore> {
     let mut builder = MicrosoftAzureBuilder::from_env();
     for (name, value) in options {
         builder = builder.with_config(name.parse()?, value);
@@ -192,7 +217,7 @@ fn azure(url: &Url, options: &BTreeMap<String, String>) -> object_store::Result<
     if is_plain(builder.get_config_value(&AzureConfigKey::Endpoint)) {
         builder = builder.with_allow_http(true);
     }
-    builder.with_url(url.as_str()).with_retry(no_retries()).build()
+    builder.with_url(url.as_str()).with_retry(retry).build()
 }
 
 fn timeouts() -> [(ClientConfigKey, &'static str); 3] {
@@ -209,6 +234,11 @@ fn is_plain(endpoint: Option<String>) -> bool {
 
 fn no_retries() -> RetryConfig {
     RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, ..RetryConfig::default() }
+}
+
+fn few_retries() -> RetryConfig {
+    let retry_timeout = Duration::from_secs(20);
+    RetryConfig { max_retries: 4, retry_timeout, ..RetryConfig::default() }
 }
 
 #[cfg(test)]

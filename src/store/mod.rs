@@ -3,6 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`connect`] | URL to client; the only file that names a cloud |
+//! | `directory` | objects as files below one directory, if it is still the same |
 //! | [`objects`] | get, create, put, list, delete of one volume's objects, retried and metered |
 //! | `answers` | what a client's error means |
 //! | [`retry`] | our deadlines and back-off; the clients' own retries are off |
@@ -21,6 +22,7 @@ pub mod body;
 pub mod chain;
 pub mod checkpoints;
 pub mod connect;
+mod directory;
 pub mod election;
 pub mod faulty;
 pub mod meter;

@@ -22,6 +22,7 @@ use crate::volume::keys::Key;
 #[derive(Clone, Debug)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
+    parts: Arc<dyn ObjectStore>,
     prefix: Path,
     url: Arc<str>,
     meter: Arc<Meter>,
@@ -83,6 +84,7 @@ impl Store {
     pub fn new(place: Place, seed: u64) -> Self {
         Self {
             objects: place.objects,
+            parts: place.parts,
             prefix: place.prefix,
             url: place.url.into(),
             meter: Arc::default(),
@@ -208,7 +210,7 @@ impl Store {
     pub(super) async fn put_parts(&self, key: &Key) -> Result<Parts, StoreError> {
         self.meter.count(Request::Put);
         let path = self.locate(&key.to_string());
-        let begun = in_time(self.patience.attempt, self.objects.put_multipart(&path)).await;
+        let begun = in_time(self.patience.attempt, self.parts.put_multipart(&path)).await;
         let upload = begun.map_err(|error| self.answer(&error).into_error(&key.to_string()))?;
         Ok(Parts { store: self.clone(), key: key.to_string(), upload })
     }

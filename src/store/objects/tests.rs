@@ -117,3 +117,20 @@ async fn a_directory_that_cannot_be_written_refuses() {
     let error = store.create(&link(0), Bytes::from_static(b"abc")).await.unwrap_err();
     assert!(matches!(error, StoreError::Refused(_)), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_was_unmounted_is_away_and_not_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("volume");
+    let place = connect(&format!("file://{}", root.display()), &BTreeMap::new()).unwrap();
+    let store = Store::new(place, 7);
+    store.create(&link(0), Bytes::from_static(b"abc")).await.unwrap();
+    std::fs::rename(&root, dir.path().join("elsewhere")).unwrap();
+    std::fs::create_dir(&root).unwrap();
+    let away = |error| matches!(error, StoreError::Unavailable(_));
+    assert!(away(store.get(&link(0)).await.unwrap_err()));
+    assert!(away(store.list("log").await.unwrap_err()));
+    let created = store.create(&link(1), Bytes::from_static(b"abc")).await;
+    assert!(matches!(created, Ok(Created::Unclear(why)) if why.contains("still mounted")));
+    assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+}
