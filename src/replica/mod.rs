@@ -1,1 +1,28 @@
-//! replica
+//! The replica: follower → view → cache ← fetcher, and the union of the view with the directory
+//! beneath the mount.
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`settings`] | what an operator may choose |
+//! | [`follower`] | the loop: asks for the next link, shows it, tells the kernel |
+//! | [`polling`] | when to ask for the next link |
+//! | [`health`] | how it is doing |
+//! | [`view`] | what is shown, as one value that is swapped whole |
+//! | [`shown`] | the present view, and how a link changes it |
+//! | [`reading`] | the bytes of a file of the view |
+//! | [`tails`] | what a batch means to the cache |
+//! | [`cache`] | bytes that are here already |
+//! | [`fetch`] | brings bytes from the store into the cache |
+//! | [`flights`] | one flight per thing |
+
+pub mod cache;
+pub mod fetch;
+pub mod flights;
+pub mod follower;
+pub mod health;
+pub mod polling;
+pub mod reading;
+pub mod settings;
+pub mod shown;
+pub mod tails;
+pub mod view;
