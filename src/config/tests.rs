@@ -1,0 +1,93 @@
+//! What words after `-o` mean, and how wrong ones are refused.
+
+use super::*;
+
+fn refusal(text: &str) -> String {
+    Config::parse([text]).expect_err(text).0
+}
+
+#[test]
+fn nothing_said_is_a_replica_with_the_defaults_of_the_table() {
+    let config = Config::parse([]).unwrap();
+    let Role::Replica(replica) = config.role else { panic!("{config:?}") };
+    assert_eq!(replica.beneath, Beneath::Local);
+    assert_eq!(replica.cache_size, 1 << 30);
+    assert_eq!(replica.poll, None);
+    assert_eq!(replica.poll_max, Duration::from_secs(5));
+    assert_eq!(config.passthrough, Passthrough::Auto);
+    assert_eq!(config.log, "info");
+}
+
+#[test]
+fn a_primary_hears_its_options() {
+    let config = Config::parse(["primary,takeover,interval=0,sync", "backlog_full=block"]).unwrap();
+    let Role::Primary(primary) = config.role else { panic!("{config:?}") };
+    assert_eq!(primary.claim, Claim::Takeover);
+    assert_eq!(primary.interval, Duration::ZERO);
+    assert_eq!(primary.durability, Durability::InStore);
+    assert_eq!(primary.backlog_full, BacklogFull::Block);
+    assert_eq!(primary.batch_max, 4 << 20);
+}
+
+#[test]
+fn words_of_fstab_are_accepted() {
+    Config::parse(["defaults,_netdev,nofail,noauto,x-systemd.requires=network.target,rw,noatime"])
+        .unwrap();
+    Config::parse(["comment=anything goes", "user,nosuid,nodev", ""]).unwrap();
+}
+
+#[test]
+fn the_later_word_wins() {
+    let config = Config::parse(["primary,sync,interval=5s", "async,interval=2s"]).unwrap();
+    let Role::Primary(primary) = config.role else { panic!("{config:?}") };
+    assert_eq!(primary.durability, Durability::OnDisk);
+    assert_eq!(primary.interval, Duration::from_secs(2));
+}
+
+#[test]
+fn an_unknown_option_is_named_with_the_nearest_known_one() {
+    let said = refusal("primary,intervall=1s");
+    assert!(said.contains("`intervall`") && said.contains("`interval`"), "{said}");
+    let said = refusal("zzzz");
+    assert!(said.contains("`zzzz`") && !said.contains("did you mean"), "{said}");
+}
+
+#[test]
+fn contradictions_are_refused() {
+    for (text, word) in [
+        ("primary,replica", "either"),
+        ("takeover", "primary,takeover"),
+        ("primary,ro", "contradicts"),
+        ("interval=1s", "replica"),
+        ("primary,cache_size=1G", "primary"),
+    ] {
+        assert!(refusal(text).contains(word), "{text}: {}", refusal(text));
+    }
+}
+
+#[test]
+fn bad_values_are_refused_with_an_example_of_a_good_one() {
+    for (text, word) in [
+        ("primary,interval=soon", "100ms"),
+        ("primary,batch_max=big", "64M"),
+        ("primary,batch_max=1", "at least"),
+        ("primary,batch_max=1T", "at most"),
+        ("passthrough=maybe", "auto or on or off"),
+        ("cache=here", "absolute"),
+        ("read_ahead=many", "number"),
+        ("primary=yes", "no value"),
+        ("layout", "layout=NAME"),
+        ("layout=", "layout=NAME"),
+    ] {
+        assert!(refusal(text).contains(word), "{text}: {}", refusal(text));
+    }
+}
+
+#[test]
+fn every_option_appears_wherever_options_are_rendered() {
+    for row in options::TABLE {
+        assert!(render::help().contains(&row.usage()), "{}", row.name);
+        assert!(render::markdown().contains(&row.usage().replace('|', "\\|")), "{}", row.name);
+        assert!(render::roff().contains(&render::roff_escape(&row.usage())), "{}", row.name);
+    }
+}
