@@ -1,0 +1,12 @@
+//! The cases: one file per concern, one test per claim.
+
+mod damage;
+mod follow;
+mod idle;
+mod kill;
+mod outage;
+mod promote;
+mod reader;
+mod rivals;
+mod system;
+mod versions;

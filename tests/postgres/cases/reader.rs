@@ -1,0 +1,86 @@
+//! A replica is read in a loop while its primary writes, switches and recycles.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::cluster::Cluster;
+use crate::compare::{number, segments};
+use crate::load::{self, Bench};
+use crate::node::Node;
+use crate::world::World;
+
+const SEGMENT: u64 = 1 << 20;
+const PAGE: usize = 8192;
+
+#[test]
+fn no_reader_ever_sees_a_torn_page_or_a_recycled_one() {
+    let Some(world) = World::new() else { return };
+    let mut primary = Cluster::create(&world, "primary", &["--wal-segsize=1"]);
+    primary.configure("min_wal_size = 4MB\nmax_wal_size = 8MB\nwal_init_zero = on");
+    let _mount = Node::mount(&world, &primary.wal(), "primary,layout=postgres,interval=0");
+    primary.start();
+    load::prepare(&primary);
+    let directory = world.path("view");
+    fs::create_dir(&directory).expect("a temporary directory takes a mount point");
+    let _view = Node::mount(&world, &directory, "ro");
+
+    let bench = Bench::start(&primary, 20);
+    let mut valid = BTreeMap::new();
+    let (start, mut rounds) = (Instant::now(), 0);
+    while start.elapsed() < Duration::from_secs(20) {
+        let names = segments(&directory);
+        for name in names.iter().rev().take(4) {
+            look_at(&directory, name, &mut valid);
+        }
+        if let Some(newest) = names.last() {
+            decode(&world, &directory, newest);
+        }
+        if rounds % 20 == 19 {
+            primary.query("SELECT pg_switch_wal(); CHECKPOINT");
+        }
+        rounds += 1;
+    }
+    assert!(bench.finish(), "the primary met no error");
+    assert!(rounds > 30 && valid.len() > 10, "{rounds} rounds over {} segments", valid.len());
+}
+
+/// Every page is this place's own or zero, zeros only follow, and none goes back.
+fn look_at(directory: &Path, name: &str, valid: &mut BTreeMap<String, usize>) {
+    let bytes = fs::read(directory.join(name)).expect("a listed segment can be read");
+    assert_eq!(u64::try_from(bytes.len()), Ok(SEGMENT), "{name} has its whole size");
+    let begin = number(name, SEGMENT) * SEGMENT;
+    let mut pages = 0;
+    let mut address = begin;
+    let mut ended = false;
+    for page in bytes.chunks(PAGE) {
+        if page.iter().all(|byte| *byte == 0) {
+            ended = true;
+        } else {
+            assert!(!ended, "{name}: a page after the end, at {address:#x}");
+            let header = |range| -> &[u8] { page.get(range).expect("a page has a header") };
+            let told = u64::from_le_bytes(header(8..16).try_into().expect("eight bytes"));
+            assert_eq!(told, address, "{name}: a page of another place");
+            assert_eq!(header(4..8), [1, 0, 0, 0], "{name}: a page of another timeline");
+            pages += 1;
+        }
+        address += u64::try_from(PAGE).expect("a page is small");
+    }
+    assert!(pages > 0, "{name} is shown before its first page");
+    let before = valid.insert(name.to_owned(), pages).unwrap_or(0);
+    assert!(before <= pages, "{name} went back from {before} pages to {pages}");
+}
+
+/// `pg_waldump` stops at the end of the log and complains of nothing but that.
+fn decode(world: &World, directory: &Path, name: &str) {
+    let mut command = Command::new(world.client.join("pg_waldump"));
+    let output = command.arg("-q").arg(directory.join(name)).output();
+    let errors = output.expect("pg_waldump can be started").stderr;
+    let errors = String::from_utf8_lossy(&errors);
+    let ends = ["wanted 24, got 0", "invalid magic number 0000", "first record is after"];
+    for line in errors.lines() {
+        assert!(ends.iter().any(|end| line.contains(end)), "{name}: {line}");
+    }
+}
