@@ -97,10 +97,14 @@ pub enum Stamp {
     At(SystemTime),
 }
 
-/// How the kernel is to do the I/O of an open file. Constant for an inode while it is open.
+/// How the kernel is to do the I/O of an open file. A wish: in the kernel or by asking us cannot
+/// change while an inode has opens, so the first of them decides; and where the kernel has no
+/// passthrough, we are asked. Whoever answers `Passthrough` must answer `read` and `write` too.
 #[derive(Clone, Debug)]
 pub enum Io {
-    /// In the kernel, on this file. Complete files only: a hole would read as zeros.
+    /// In the kernel, on this file (a descriptor opened with `O_PATH` will do). Complete files
+    /// only: a hole would read as zeros. The kernel keeps the file open as long as there are opens,
+    /// and beyond that as long as this `Arc` lives: answering the same one makes later opens cheap.
     Passthrough(Arc<OwnedFd>),
     /// By asking us, with the kernel's page cache dropped at each open.
     Daemon,
@@ -222,7 +226,8 @@ pub trait FileSystem: Send + Sync + 'static {
     fn link(&self, ino: Ino, parent: Ino, name: &OsStr) -> Answer<Entry>;
     /// Opens a file; `flags` are those of `open`.
     fn open(&self, caller: Caller, ino: Ino, flags: i32, reply: Reply<Opened>);
-    /// Makes and opens a file, owned by the caller.
+    /// Makes and opens a file, owned by the caller; opens it if it is there and `flags` lack
+    /// `O_EXCL`. Only here may `flags` have `O_TRUNC`: for `open` it arrives as `setattr`.
     fn create(
         &self,
         caller: Caller,
@@ -285,7 +290,15 @@ pub trait FileSystem: Send + Sync + 'static {
     fn destroy(&self) {}
 }
 
+impl std::fmt::Debug for dyn FileSystem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FileSystem")
+    }
+}
+
 /// What a mounted directory may tell the kernel by itself: that something it cached is no longer so.
+/// The kernel may have to finish calls into the directory first: never tell it anything while
+/// holding a lock that a [`FileSystem`] call takes, nor from within such a call.
 pub trait Kernel: Send + Sync {
     /// Forget size, attributes and cached bytes of this file. No error if it is not known.
     fn changed(&self, ino: Ino);

@@ -3,7 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+
+/// The name of the whole account in `.walfs`.
+pub const FILE: &str = "status.json";
 
 /// A mount's own account of itself. Times are RFC 3339, durations seconds, sizes bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -58,4 +62,21 @@ pub struct Status {
     pub requests: BTreeMap<String, u64>,
     /// Bytes sent to and received from the store.
     pub bytes: BTreeMap<String, u64>,
+}
+
+impl Status {
+    /// The files of `.walfs`: the whole account, and one value each for those who only want that.
+    pub fn files(&self) -> Vec<(&'static str, Bytes)> {
+        let line = |value: Option<String>| Bytes::from(value.unwrap_or_default() + "\n");
+        let whole = serde_json::to_string_pretty(self).ok();
+        vec![
+            (FILE, line(whole)),
+            ("role", line(Some(self.role.clone()))),
+            ("state", line(Some(self.state.clone()))),
+            ("epoch", line(Some(self.epoch.to_string()))),
+            ("position", line(self.position.clone())),
+            ("lag", line(self.publish_lag_seconds.map(|seconds| seconds.to_string()))),
+            ("backlog", line(self.backlog_bytes.map(|bytes| bytes.to_string()))),
+        ]
+    }
 }

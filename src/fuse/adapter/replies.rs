@@ -1,0 +1,74 @@
+//! Our answers, as the kernel library sends them.
+
+use fuser::{
+    FileHandle, FopenFlags, Generation, ReplyAttr, ReplyCreate, ReplyEmpty, ReplyEntry, ReplyOpen,
+    ReplyXattr,
+};
+
+use super::Shared;
+use super::ways::Way;
+use super::wire::{attr, errno};
+use crate::fuse::errno::TOO_SMALL;
+use crate::fuse::filesystem::{Answer, Entry, Ino, Opened};
+
+/// File numbers are not reused while the kernel knows them.
+const GENERATION: Generation = Generation(0);
+
+pub(super) fn reply_empty(reply: ReplyEmpty, answer: Answer<()>) {
+    match answer {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(errno(error)),
+    }
+}
+
+/// A name that is not there is an error, never an entry: the kernel would remember it.
+pub(super) fn reply_entry(reply: ReplyEntry, answer: Answer<Entry>) {
+    match answer {
+        Ok(entry) => reply.entry(&entry.ttl, &attr(&entry.attr), GENERATION),
+        Err(error) => reply.error(errno(error)),
+    }
+}
+
+pub(super) fn reply_attr(reply: ReplyAttr, answer: Answer<Entry>) {
+    match answer {
+        Ok(entry) => reply.attr(&entry.ttl, &attr(&entry.attr)),
+        Err(error) => reply.error(errno(error)),
+    }
+}
+
+/// Asked with size 0, the kernel wants to know the size.
+pub(super) fn reply_attribute(reply: ReplyXattr, size: u32, answer: Answer<bytes::Bytes>) {
+    match answer.and_then(|value| Ok((u32::try_from(value.len()).map_err(|_| TOO_SMALL)?, value))) {
+        Ok((length, _)) if size == 0 => reply.size(length),
+        Ok((length, _)) if length > size => reply.error(errno(TOO_SMALL)),
+        Ok((_, value)) => reply.data(&value),
+        Err(error) => reply.error(errno(error)),
+    }
+}
+
+pub(super) fn reply_open(shared: &Shared, ino: Ino, reply: ReplyOpen, answer: Answer<Opened>) {
+    let opened = match answer {
+        Ok(opened) => opened,
+        Err(error) => return reply.error(errno(error)),
+    };
+    let handle = FileHandle(opened.handle.0);
+    match shared.ways.opened(ino, &opened.io, |file| reply.open_backing(file)) {
+        Way::Kernel(id) => reply.opened_passthrough(handle, FopenFlags::FOPEN_NOFLUSH, &id),
+        Way::Daemon(flags) => reply.opened(handle, flags),
+    }
+}
+
+pub(super) fn reply_create(shared: &Shared, reply: ReplyCreate, answer: Answer<(Entry, Opened)>) {
+    let (entry, opened) = match answer {
+        Ok(created) => created,
+        Err(error) => return reply.error(errno(error)),
+    };
+    let (handle, file) = (FileHandle(opened.handle.0), attr(&entry.attr));
+    match shared.ways.opened(entry.attr.ino, &opened.io, |file| reply.open_backing(file)) {
+        Way::Kernel(id) => {
+            let flags = FopenFlags::FOPEN_NOFLUSH;
+            reply.created_passthrough(&entry.ttl, &file, GENERATION, handle, flags, &id);
+        }
+        Way::Daemon(flags) => reply.created(&entry.ttl, &file, GENERATION, handle, flags),
+    }
+}

@@ -1,0 +1,165 @@
+//! A local directory as a [`FileSystem`]: every call goes to the file of the same name beneath the
+//! mount. Both roles build on it. The directory is reached only through the descriptor that was
+//! opened before mounting, and each file through a descriptor of its own.
+//!
+//! Permissions are the kernel's to check (`default_permissions`); what is made here belongs to the
+//! caller. Locks stay in the kernel. Knows nothing of volumes; does not hide `.walfs`:
+//! [`super::hidden`] does.
+
+mod calls;
+mod entries;
+mod make;
+mod nodes;
+mod opens;
+mod stat;
+mod sync_pool;
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+use self::nodes::{Node, Nodes, Open};
+use self::opens::Opens;
+use self::sync_pool::SyncPool;
+use super::errno::of_system;
+use super::filesystem::{Answer, Entry, Ino, Io, Opened};
+use crate::volume::RelPath;
+
+/// How long the kernel may believe names and attributes when all changes go through the mount.
+pub const TTL_ALONE: Duration = Duration::from_secs(60);
+
+/// The flags of an open that its descriptor here has too. `O_DIRECT` is not among them: buffers
+/// from the kernel are not aligned as it demands.
+const KEPT_FLAGS: i32 =
+    libc::O_ACCMODE | libc::O_APPEND | libc::O_DSYNC | libc::O_SYNC | libc::O_NOATIME;
+
+/// A mirrored directory.
+#[derive(Debug)]
+pub struct Mirror {
+    directory: Arc<OwnedFd>,
+    nodes: Nodes,
+    opens: Opens,
+    syncs: SyncPool,
+    ttl: Duration,
+}
+
+/// How a file is open for writing, all opens together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Writers {
+    /// Opens for writing.
+    pub all: u32,
+    /// Those of them with `O_DSYNC` or `O_SYNC`: they commit without asking us.
+    pub synchronous: u32,
+}
+
+impl Mirror {
+    /// A mirror of this directory; the kernel may believe what it is told for so long.
+    pub fn new(directory: Arc<OwnedFd>, ttl: Duration) -> io::Result<Self> {
+        let nodes = Nodes::new(Arc::clone(&directory))?;
+        let (opens, syncs) = (Opens::default(), SyncPool::start()?);
+        Ok(Self { directory, nodes, opens, syncs, ttl })
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Arc<OwnedFd> {
+        &self.directory
+    }
+
+    /// A path of this file now. `None` for the root, for a file without a name, and for names that
+    /// a volume cannot have.
+    pub fn path(&self, ino: Ino) -> Option<RelPath> {
+        let node = self.nodes.get(ino).ok()?;
+        let beneath =
+            read_link(&node.file)?.strip_prefix(read_link(&self.directory)?).ok()?.to_owned();
+        let path = RelPath::new(beneath.to_str()?)?;
+        // The link's text may be an old name, and it says " (deleted)" in the name's place.
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let named = rustix::fs::statat(&self.directory, path.as_str(), flags).ok()?;
+        let real = rustix::fs::fstat(&node.file).ok()?;
+        (named.st_ino == real.st_ino && named.st_dev == real.st_dev).then_some(path)
+    }
+
+    /// The path of a name in this directory, if a volume can have it.
+    pub fn child(&self, parent: Ino, name: &OsStr) -> Option<RelPath> {
+        let name = name.to_str()?;
+        if parent == Ino::ROOT {
+            return RelPath::new(name);
+        }
+        self.path(parent)?.join(name)
+    }
+
+    /// How the file of this device and inode is open for writing through the mount.
+    pub fn writers(&self, device: u64, inode: u64) -> Writers {
+        self.nodes.find((device, inode)).map_or_else(Writers::default, |node| Writers {
+            all: node.writing.load(Ordering::Relaxed),
+            synchronous: node.synchronous.load(Ordering::Relaxed),
+        })
+    }
+
+    /// How many opens of any file commit without asking us.
+    pub fn synchronous_writers(&self) -> u32 {
+        self.nodes.synchronous()
+    }
+
+    fn look_up(&self, parent: Ino, name: &OsStr) -> Answer<(Arc<Node>, Entry)> {
+        let parent = self.nodes.get(parent)?;
+        self.adopt(open_path(&parent.file, name)?)
+    }
+
+    /// The kernel is about to be told of this file.
+    fn adopt(&self, file: OwnedFd) -> Answer<(Arc<Node>, Entry)> {
+        let (node, stat) = self.nodes.remember(file)?;
+        let entry = Entry { attr: stat::attr(node.ino, &stat), ttl: self.ttl };
+        Ok((node, entry))
+    }
+
+    fn entry(&self, node: &Node) -> Answer<Entry> {
+        let stat = stat::stat(&*node.file)?;
+        Ok(Entry { attr: stat::attr(node.ino, &stat), ttl: self.ttl })
+    }
+
+    fn open_node(&self, node: Arc<Node>, flags: i32) -> Answer<Opened> {
+        let kept = OFlags::from_bits_retain((flags & KEPT_FLAGS).cast_unsigned());
+        let file = reopen(&node, kept)?;
+        self.opened(node, file, flags)
+    }
+
+    fn opened(&self, node: Arc<Node>, file: OwnedFd, flags: i32) -> Answer<Opened> {
+        let stat = stat::stat(&file)?;
+        // In the kernel nobody would take the rights away when the file is written.
+        let privileged = u32::from(stat.stx_mode) & stat::PRIVILEGED != 0;
+        let io = if stat::is_regular(&stat) && !privileged {
+            Io::Passthrough(Arc::clone(&node.file))
+        } else {
+            Io::Daemon
+        };
+        let handle = self.opens.add(Open::new(node, file, flags, privileged));
+        Ok(Opened { handle, io })
+    }
+}
+
+/// The file of this name, to be reached whatever happens to the name.
+fn open_path(parent: &OwnedFd, name: &OsStr) -> Answer<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::empty()).map_err(of_system)
+}
+
+/// The same file once more, with this access.
+fn reopen(node: &Node, access: OFlags) -> Answer<OwnedFd> {
+    let flags = access | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, node.proc_path(), flags, Mode::empty()).map_err(of_system)
+}
+
+/// Where this file is, as the system tells it.
+fn read_link(file: &OwnedFd) -> Option<PathBuf> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let text = rustix::fs::readlink(link, Vec::new()).ok()?;
+    Some(PathBuf::from(OsString::from_vec(text.into_bytes())))
+}
