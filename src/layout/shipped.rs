@@ -7,7 +7,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::volume::edit::BLOCK;
-use crate::volume::{Checksum, Content, Extent, File, Manifest, RelPath};
+use crate::volume::{Checksum, Content, Extents, File, Manifest, RelPath};
 
 use super::{OpenFile, Step};
 
@@ -42,7 +42,7 @@ impl<'m> Shipped<'m> {
 
     /// Where the bytes end that were shipped as tail.
     pub(super) fn end(self) -> u64 {
-        self.extents().last().map_or(0, |extent| extent.offset + extent.len)
+        self.extents().map_or(0, Extents::end)
     }
 
     /// Where the last block of the tail begins: the first one that may change as the file grows.
@@ -50,25 +50,22 @@ impl<'m> Shipped<'m> {
         self.end().saturating_sub(1) / BLOCK * BLOCK
     }
 
-    fn extents(self) -> &'m [Extent] {
-        match self.0.map(|file| &file.content) {
-            Some(Content::Open(extents)) => extents,
-            _ => &[],
+    fn extents(self) -> Option<&'m Extents> {
+        match &self.0?.content {
+            Content::Open(extents) => Some(extents),
+            _ => None,
         }
     }
 
     /// Whether the manifest has exactly these bytes in the block at `offset`. A block that was
     /// never shipped has zeros.
     fn has(self, offset: u64, bytes: &[u8]) -> bool {
-        let extents = self.extents();
-        let next = extents.partition_point(|extent| extent.offset + extent.len <= offset);
-        let Some(extent) = extents.get(next).filter(|extent| extent.offset <= offset) else {
-            return bytes.iter().all(|byte| *byte == 0);
-        };
-        let skipped = offset - extent.offset;
-        let index = usize::try_from(skipped / BLOCK).unwrap_or(usize::MAX);
-        u64::try_from(bytes.len()) == Ok(BLOCK.min(extent.len - skipped))
-            && extent.blocks.get(index) == Some(&Checksum::of(bytes))
+        match self.extents().and_then(|extents| extents.block(offset)) {
+            None => bytes.iter().all(|byte| *byte == 0),
+            Some(block) => {
+                u64::try_from(bytes.len()) == Ok(block.len) && block.checksum == Checksum::of(bytes)
+            }
+        }
     }
 }
 

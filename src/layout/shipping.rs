@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::volume::edit::BLOCK;
-use crate::volume::{
-    Checksum, Content, Digest, Extent, File, Manifest, Position, RelPath, SegmentId, WallTime,
-};
+use crate::volume::{Checksum, Content, Extent, File, Manifest, Position, RelPath, SegmentId};
 
 use super::recorded::Recorded;
 use super::{Layout, Look, Plan, Scope, Step};
@@ -24,16 +22,7 @@ pub(super) struct Shipping {
 
 impl Shipping {
     pub(super) fn new(layout: Arc<dyn Layout>) -> Self {
-        let manifest = Manifest {
-            position: None,
-            digest: Digest::GENESIS,
-            time: WallTime(0),
-            database: None,
-            reign: None,
-            files: imbl::OrdMap::new(),
-            segments: imbl::OrdMap::new(),
-            policy: None,
-        };
+        let manifest = Manifest::empty();
         Self { layout, manifest, view: BTreeMap::new(), covered: BTreeMap::new() }
     }
 
@@ -121,7 +110,7 @@ impl Shipping {
                 len: u64::try_from(bytes.len()).unwrap(),
                 position: Position::default(),
                 at: 0,
-                blocks: vec![Checksum::of(bytes)],
+                blocks: [Checksum::of(bytes)].into(),
             }
         });
         self.set(path, size, Content::Open(extents.collect()));

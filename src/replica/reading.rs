@@ -10,10 +10,9 @@ use futures::future::try_join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::store::StoreError;
-use crate::volume::edit::BLOCK;
 use crate::volume::frames::FRAME;
 use crate::volume::keys::Key;
-use crate::volume::{Checksum, Content, Extent, Position, RelPath};
+use crate::volume::{Block, Checksum, Content, Extent, Extents, Position, RelPath};
 
 use super::cache::folder::Leased;
 use super::cache::ledger::Name;
@@ -149,22 +148,22 @@ impl Shown {
     fn assemble(
         &self,
         seen: &Seen,
-        extents: &[Extent],
+        extents: &Extents,
         range: &Range<u64>,
         brought: &Brought,
     ) -> Result<Bytes, BTreeSet<Position>> {
         let mut out = vec![0; within_memory(range).len()];
         let mut missing = BTreeSet::new();
         let mut tail = None;
-        for (extent, index) in blocks(extents, range) {
+        for block in extents.blocks(range.clone()) {
             let mut file =
                 || tail.get_or_insert_with(|| self.cache.lease(Name::tail(&seen.path))).clone();
-            let found = self.block(extent, index, brought, &mut file);
+            let found = self.block(&block, brought, &mut file);
             let Some(bytes) = found else {
-                missing.insert(extent.position);
+                missing.insert(block.position);
                 continue;
             };
-            let block = block_range(extent, index);
+            let block = range_of(&block);
             let (start, end) = (block.start.max(range.start), block.end.min(range.end));
             let target = out.get_mut(within_memory(&(start - range.start..end - range.start)));
             let source = bytes.get(within_memory(&(start - block.start..end - block.start)));
@@ -177,24 +176,22 @@ impl Shown {
     /// A block of an open file: from memory, from what was brought, or from the cache.
     fn block(
         &self,
-        extent: &Extent,
-        index: usize,
+        block: &Block,
         brought: &Brought,
         file: &mut dyn FnMut() -> Option<std::sync::Arc<Leased>>,
     ) -> Option<Bytes> {
-        let piece = tails::piece(extent.position, extent.at, index);
+        let piece = tails::piece(block.position, block.at, 0);
         if let Some(bytes) = self.cache.memory().get(piece) {
             return Some(bytes);
         }
-        let range = block_range(extent, index);
-        let bytes = if let Some(payload) = brought.get(&extent.position) {
-            let at = extent.at + tails::block_start(index);
-            Bytes::copy_from_slice(payload.get(within_memory(&(at..at + range.end - range.start)))?)
+        let bytes = if let Some(payload) = brought.get(&block.position) {
+            let wanted = within_memory(&(block.at..block.at + block.len));
+            Bytes::copy_from_slice(payload.get(wanted)?)
         } else {
-            let len = within_memory(&range).len();
-            file()?.read(range.start, len).ok().flatten()?.into()
+            let len = within_memory(&range_of(block)).len();
+            file()?.read(block.offset, len).ok().flatten()?.into()
         };
-        if Some(&Checksum::of(&bytes)) != extent.blocks.get(index) {
+        if Checksum::of(&bytes) != block.checksum {
             return None;
         }
         self.cache.memory().put(piece, bytes.clone());
@@ -205,7 +202,7 @@ impl Shown {
     async fn bring(
         &self,
         seen: &Seen,
-        extents: &[Extent],
+        extents: &Extents,
         missing: &BTreeSet<Position>,
         brought: &mut Brought,
     ) -> Result<(), StoreError> {
@@ -225,9 +222,9 @@ impl Shown {
         Ok(())
     }
 
-    fn begin_ahead(&self, extents: &[Extent], missing: &BTreeSet<Position>) {
-        let last = extents.iter().rposition(|extent| missing.contains(&extent.position));
-        let following = extents.iter().skip(last.map_or(0, |last| last + 1));
+    fn begin_ahead(&self, extents: &Extents, missing: &BTreeSet<Position>) {
+        let last = extents.iter().rfind(|extent| missing.contains(&extent.position));
+        let following = extents.overlapping(last.map_or(0, Extent::end)..u64::MAX);
         let absent = following.filter(|extent| {
             let first = tails::piece(extent.position, extent.at, 0);
             self.cache.memory().get(first).is_none()
@@ -237,7 +234,7 @@ impl Shown {
         }
     }
 
-    fn keep(&self, seen: &Seen, extents: &[Extent], position: Position, payload: &Bytes) {
+    fn keep(&self, seen: &Seen, extents: &Extents, position: Position, payload: &Bytes) {
         for extent in extents.iter().filter(|extent| extent.position == position) {
             if let Some(bytes) = payload.get(within_memory(&(extent.at..extent.at + extent.len))) {
                 self.cache.write(Name::tail(&seen.path), extent.offset, bytes);
@@ -246,26 +243,9 @@ impl Shown {
     }
 }
 
-/// The blocks that a range touches.
-fn blocks<'a>(
-    extents: &'a [Extent],
-    range: &Range<u64>,
-) -> impl Iterator<Item = (&'a Extent, usize)> {
-    let range = range.clone();
-    let first = extents.partition_point(|extent| extent.offset + extent.len <= range.start);
-    let touched = extents.iter().skip(first).take_while(move |extent| extent.offset < range.end);
-    touched.flat_map(move |extent| {
-        let from = range.start.saturating_sub(extent.offset) / BLOCK;
-        let to = (range.end.min(extent.offset + extent.len) - extent.offset).div_ceil(BLOCK);
-        let indices = within_memory(&(from..to));
-        indices.map(move |index| (extent, index))
-    })
-}
-
-/// Where the block of this index is in its file.
-fn block_range(extent: &Extent, index: usize) -> Range<u64> {
-    let start = extent.offset + tails::block_start(index);
-    start..(start + BLOCK).min(extent.offset + extent.len)
+/// Where a block is in its file.
+fn range_of(block: &Block) -> Range<u64> {
+    block.offset..block.offset + block.len
 }
 
 fn within_memory(range: &Range<u64>) -> Range<usize> {

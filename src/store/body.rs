@@ -65,12 +65,12 @@ pub async fn upload(
     source: &mut dyn Source,
 ) -> Result<Option<Uploaded>, UploadError> {
     let mut sink = Sink::new(store, segment);
-    let outcome = send(&mut sink, members, source).await;
+    let seal = Seal { segment, members, frames: Vec::new() };
+    let outcome = send(&mut sink, seal, source).await;
     if !matches!(outcome, Ok(Some(_))) {
         sink.discard().await;
     }
-    let seal = outcome?.map(|(members, frames)| Seal { segment, members, frames });
-    Ok(seal.map(|seal| Uploaded { seal }))
+    Ok(outcome?.map(|seal| Uploaded { seal }))
 }
 
 /// The raw bytes of these frames of a body, each checked: one ranged GET for adjacent frames.
@@ -95,36 +95,33 @@ pub async fn fetch_frames(
         .map_err(|reason| StoreError::Corrupt { key: key.to_string(), reason })
 }
 
-type Contents = (Vec<Member>, Vec<Frame>);
-
 async fn send(
     sink: &mut Sink,
-    members: Vec<Member>,
+    mut seal: Seal,
     source: &mut dyn Source,
-) -> Result<Option<Contents>, UploadError> {
-    let len: u64 = members.iter().map(|member| member.size).sum();
-    let mut frames = Vec::new();
+) -> Result<Option<Seal>, UploadError> {
+    let len: u64 = seal.members.iter().map(|member| member.size).sum();
     let mut cursor = Cursor::default();
     let mut done = 0;
     while done < len {
         let raw_len = usize::try_from((len - done).min(FRAME)).expect("a frame fits in memory");
         let mut raw = vec![0; raw_len];
-        if !cursor.fill(&members, source, &mut raw)? {
+        if !cursor.fill(&seal.members, source, &mut raw)? {
             return Ok(None);
         }
         done += u64::try_from(raw_len).expect("a frame is short");
         let (stored, frame) = seal_frame(&raw);
-        frames.push(frame);
+        seal.frames.push(frame);
         sink.push(&stored).await?;
         // Compressing a frame takes milliseconds: others on this thread come first now and then.
         tokio::task::yield_now().await;
     }
-    sink.push(&encode_footer(&members, &frames)).await?;
+    sink.push(&encode_footer(&seal)).await?;
     if !source.unchanged()? {
         return Ok(None);
     }
     sink.complete().await?;
-    Ok(Some((members, frames)))
+    Ok(Some(seal))
 }
 
 /// Where the stream of members has been read up to.

@@ -1,9 +1,11 @@
 //! One step of the volume's history. Edits are facts about the primary's files, in the order in
 //! which a replica may see them.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
-use super::frames::Frame;
+use super::frames::{self, Frame};
 use super::{Checksum, RelPath, SegmentId};
 
 /// Tail bytes are compared and checked in blocks of this size: PostgreSQL's page (`XLOG_BLCKSZ`).
@@ -45,8 +47,8 @@ pub enum Edit {
 /// A range of a file of an open segment.
 ///
 /// Invariants, checked when it is decoded and when it is folded: `offset` is a multiple of
-/// [`BLOCK`]; one checksum per started block; the range ends at a block's border unless nothing
-/// of the file lies beyond it; the range lies within `size`.
+/// [`BLOCK`]; one checksum per started block; the range lies within `size`, and ends at a block's
+/// border or at `size`. An empty range only sets the size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     /// Which file. It begins to exist with its first write.
@@ -82,4 +84,61 @@ pub struct Member {
     pub path: RelPath,
     /// Its length. It begins in the stream where the previous member ends.
     pub size: u64,
+}
+
+/// How many blocks a range of this length starts.
+pub fn blocks_in(len: u64) -> u64 {
+    len.div_ceil(BLOCK)
+}
+
+impl Edit {
+    /// What is wrong with it, whatever it is applied to.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Write(write) => write.check().map_err(|flaw| format!("{}: {flaw}", write.path)),
+            Self::Seal(seal) => seal.check().map_err(|flaw| format!("{}: {flaw}", seal.segment)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Write {
+    /// Where the range ends in the file.
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.len)
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let end = self.offset.checked_add(self.len).ok_or("the range has no end")?;
+        let blocks = u64::try_from(self.blocks.len()).unwrap_or(u64::MAX);
+        let flaws = [
+            (!self.offset.is_multiple_of(BLOCK), "the range begins inside a block"),
+            (end > self.size, "the range ends beyond the size"),
+            (!end.is_multiple_of(BLOCK) && end != self.size, "the range ends inside a block"),
+            (blocks != blocks_in(self.len), "the range has another number of checksums"),
+            (self.at.checked_add(self.len).is_none(), "the payload has no end"),
+            (self.size > MAX_SIZE, "the size is larger than a file can be"),
+        ];
+        flaws.iter().find(|(found, _)| *found).map_or(Ok(()), |(_, flaw)| Err(flaw))
+    }
+}
+
+/// The longest that a file can be: `off_t` has a sign.
+pub const MAX_SIZE: u64 = u64::MAX >> 1;
+
+impl Seal {
+    /// The length of the body's stream; `None` if it is longer than a file can be.
+    pub fn stream_len(&self) -> Option<u64> {
+        let add = |sum: u64, member: &Member| sum.checked_add(member.size);
+        self.members.iter().try_fold(0, add).filter(|len| *len <= MAX_SIZE)
+    }
+
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let len = self.stream_len().ok_or("the body is larger than a file can be")?;
+        let paths: BTreeSet<&RelPath> = self.members.iter().map(|member| &member.path).collect();
+        if self.members.is_empty() || paths.len() != self.members.len() {
+            return Err("the body has no members, or one of them twice");
+        }
+        frames::check(&self.frames, len)
+    }
 }

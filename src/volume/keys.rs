@@ -31,26 +31,90 @@ impl fmt::Display for Key {
 }
 
 impl Key {
-    /// The key of this name, if it is one.
+    /// The key that is written so, and in no other way; `None` for the names of others.
     pub fn parse(name: &str) -> Option<Self> {
-        let number = |hex: &str| u64::from_str_radix(hex, 16).ok();
-        let at = |epoch: &str, number_in: &str| {
-            let number = BatchNumber(number(number_in)?);
-            Some(Position { epoch: Epoch(u64::from_str_radix(epoch, 16).ok()?), number })
+        let pair = |text: &str, separator| {
+            let (epoch, number) = text.split_once(separator)?;
+            Some((Epoch(parse_hex(epoch)?), parse_hex(number)?))
         };
-        let parts: Vec<&str> = name.split('/').collect();
-        let key = match parts[..] {
-            ["volume"] => Self::Volume,
-            ["log", epoch, number] => Self::Link(at(epoch, number)?),
-            ["segments", epoch, counter] => {
-                Self::Segment(SegmentId { epoch: Epoch(number(epoch)?), counter: number(counter)? })
+        let position = |(epoch, number)| Position { epoch, number: BatchNumber(number) };
+        let (folder, rest) = name.split_once('/').unwrap_or((name, ""));
+        match folder {
+            "volume" if name == "volume" => Some(Self::Volume),
+            "log" => pair(rest, '/').map(position).map(Self::Link),
+            "checkpoints" => pair(rest, '-').map(position).map(Self::Checkpoint),
+            "segments" => {
+                let (epoch, counter) = pair(rest, '/')?;
+                Some(Self::Segment(SegmentId { epoch, counter }))
             }
-            ["checkpoints", position] => {
-                let (epoch, number) = position.split_once('-')?;
-                Self::Checkpoint(at(epoch, number)?)
+            _ => None,
+        }
+    }
+}
+
+fn parse_hex(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+    (text.len() == 16 && digits).then(|| u64::from_str_radix(text, 16).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn keys(epoch: u64, number: u64) -> [Key; 4] {
+        let position = Position { epoch: Epoch(epoch), number: BatchNumber(number) };
+        let segment = SegmentId { epoch: Epoch(epoch), counter: number };
+        [Key::Volume, Key::Link(position), Key::Segment(segment), Key::Checkpoint(position)]
+    }
+
+    #[test]
+    fn names_are_written_as_documented() {
+        let names = keys(3, 0xabc).map(|key| key.to_string());
+        let expected = [
+            "volume",
+            "log/0000000000000003/0000000000000abc",
+            "segments/0000000000000003/0000000000000abc",
+            "checkpoints/0000000000000003-0000000000000abc",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn names_of_others_are_no_keys() {
+        let (long, short) = ("0".repeat(16), "0".repeat(15));
+        let others = [
+            String::new(),
+            "volume/".into(),
+            "Volume".into(),
+            format!("log/{long}"),
+            format!("log/{long}/{short}"),
+            format!("log/{long}/{short}A"),
+            format!("log/{long}/+{short}"),
+            format!("log/{long}/{long}/"),
+            format!("log/{long}-{long}"),
+            format!("checkpoints/{long}/{long}"),
+            format!("other/{long}/{long}"),
+        ];
+        for name in others {
+            assert_eq!(Key::parse(&name), None, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_found_again_in_its_name(epoch: u64, number: u64) {
+            for key in keys(epoch, number) {
+                prop_assert_eq!(Key::parse(&key.to_string()), Some(key));
             }
-            _ => return None,
-        };
-        (key.to_string() == name).then_some(key)
+        }
+
+        #[test]
+        fn names_sort_as_positions_do(one: (u64, u64), other: (u64, u64)) {
+            for (a, b) in keys(one.0, one.1).into_iter().zip(keys(other.0, other.1)).skip(1) {
+                prop_assert_eq!(a.to_string().cmp(&b.to_string()), one.cmp(&other));
+            }
+        }
     }
 }

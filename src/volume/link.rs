@@ -3,7 +3,11 @@
 
 use bytes::Bytes;
 
-use super::{Digest, Edit, Epoch, NodeId, Position, WallTime, WriterId};
+use super::edit::BLOCK;
+use super::{Checksum, Digest, Edit, Epoch, NodeId, Position, WallTime, Write, WriterId};
+
+/// How long a batch's payload may be: a reader holds all of it in memory.
+pub const PAYLOAD_MAX: u64 = 256 << 20;
 
 /// One object of the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +81,14 @@ impl Link {
         }
     }
 
+    /// When it was made, by its writer's clock.
+    pub fn time(&self) -> WallTime {
+        match self {
+            Self::Batch(batch) => batch.time,
+            Self::Fence(fence) => fence.time,
+        }
+    }
+
     /// Where the next link stands: after a fence, at the beginning of the next epoch.
     pub fn successor(&self) -> Position {
         match self {
@@ -84,4 +96,58 @@ impl Link {
             Self::Fence(fence) => Position::first(fence.next),
         }
     }
+
+    /// What is wrong with it, whatever stands before it: everything that makes a link unreadable.
+    pub fn check(&self) -> Result<(), String> {
+        let Position { epoch, number } = self.position();
+        if epoch.0 == u64::MAX || number.0 == u64::MAX {
+            return Err("its position has no successor".into());
+        }
+        match self {
+            Self::Batch(batch) => batch.check(),
+            Self::Fence(fence) if fence.next == epoch.next() => Ok(()),
+            Self::Fence(fence) => Err(format!("a fence of {epoch} names epoch {}", fence.next)),
+        }
+    }
+}
+
+impl Batch {
+    fn check(&self) -> Result<(), String> {
+        if len_of(&self.payload) > PAYLOAD_MAX {
+            return Err(format!("the payload is longer than {PAYLOAD_MAX} bytes"));
+        }
+        let mut at = 0;
+        for edit in &self.edits {
+            edit.check()?;
+            if let Edit::Write(write) = edit {
+                self.check_bytes(write, at).map_err(|flaw| format!("{}: {flaw}", write.path))?;
+                at += write.len;
+            }
+        }
+        if at == len_of(&self.payload) { Ok(()) } else { Err("the payload is too long".into()) }
+    }
+
+    fn check_bytes(&self, write: &Write, at: u64) -> Result<(), &'static str> {
+        if write.at != at {
+            return Err("its bytes do not follow those of the write before it");
+        }
+        let bytes = self.bytes_of(write).ok_or("the payload is too short")?;
+        let blocks = bytes.chunks(usize::try_from(BLOCK).unwrap_or(usize::MAX));
+        if blocks.map(Checksum::of).eq(write.blocks.iter().copied()) {
+            Ok(())
+        } else {
+            Err("a block does not match its checksum")
+        }
+    }
+
+    /// The bytes of one of its writes; `None` if the payload lacks them.
+    pub fn bytes_of(&self, write: &Write) -> Option<&[u8]> {
+        let start = usize::try_from(write.at).ok()?;
+        let end = start.checked_add(usize::try_from(write.len).ok()?)?;
+        self.payload.get(start..end)
+    }
+}
+
+fn len_of(payload: &Bytes) -> u64 {
+    u64::try_from(payload.len()).unwrap_or(u64::MAX)
 }
