@@ -233,9 +233,19 @@ impl FileSystem for Hidden {
         }
     }
 
-    fn write(&self, ino: Ino, handle: Handle, offset: u64, data: &[u8], flags: i32) -> Answer<u32> {
-        keep_off_file(ino)?;
-        self.beneath.write(ino, handle, offset, data, flags)
+    fn write(
+        &self,
+        ino: Ino,
+        handle: Handle,
+        offset: u64,
+        data: &[u8],
+        flags: i32,
+        reply: Reply<u32>,
+    ) {
+        match keep_off_file(ino) {
+            Ok(()) => self.beneath.write(ino, handle, offset, data, flags, reply),
+            Err(errno) => reply.send(Err(errno)),
+        }
     }
 
     fn fsync(&self, ino: Ino, handle: Handle, datasync: bool, reply: Reply<()>) {

@@ -212,11 +212,12 @@ impl fuser::Filesystem for Requests {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let filesystem = self.call("write");
-        match filesystem.write(Ino(ino.0), Handle(handle.0), offset, data, flags.0) {
+        let answer = Reply::new(move |answer: Answer<u32>| match answer {
             Ok(count) => reply.written(count),
             Err(error) => reply.error(errno(error)),
-        }
+        });
+        let (ino, handle) = (Ino(ino.0), Handle(handle.0));
+        self.call("write").write(ino, handle, offset, data, flags.0, answer);
     }
 
     fn flush(

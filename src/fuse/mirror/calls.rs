@@ -126,13 +126,9 @@ impl FileSystem for Mirror {
         offset: u64,
         data: &[u8],
         _flags: i32,
-    ) -> Answer<u32> {
-        let open = self.opens.get(handle)?;
-        let written = write_all(&open.file, offset, data)?;
-        if open.privileged {
-            drop_privileges(&open.node)?;
-        }
-        u32::try_from(written).map_err(|_| UNKNOWN_FLAGS)
+        reply: Reply<u32>,
+    ) {
+        reply.send(self.opens.get(handle).and_then(|open| write_open(&open, offset, data)));
     }
 
     fn fsync(&self, _ino: Ino, handle: Handle, datasync: bool, reply: Reply<()>) {
@@ -304,6 +300,14 @@ fn read_all(file: &OwnedFd, offset: u64, size: u32) -> Answer<Bytes> {
     }
     buffer.truncate(size);
     Ok(buffer.into())
+}
+
+fn write_open(open: &Open, offset: u64, data: &[u8]) -> Answer<u32> {
+    let written = write_all(&open.file, offset, data)?;
+    if open.privileged {
+        drop_privileges(&open.node)?;
+    }
+    u32::try_from(written).map_err(|_| UNKNOWN_FLAGS)
 }
 
 /// All of the data, or as much as there was room for.
