@@ -12,6 +12,7 @@
 //! | [`checkpoints`] | whole manifests: where a reader of the chain begins |
 //! | [`election`] | the fence that makes a node the primary |
 //! | [`body`] | segment bodies: upload frame by frame, fetch of ranges |
+//! | [`volume`] | the `volume` object: created once, checked at each mount |
 //! | [`faulty`] | for tests: a store with every fault that real ones have |
 //!
 //! An error is not an answer: what a failed create means is decided here, by reading the object
@@ -28,6 +29,7 @@ pub mod faulty;
 pub mod meter;
 pub mod objects;
 pub mod retry;
+pub mod volume;
 
 pub use body::{Source, Uploaded, fetch_frames, upload};
 pub use chain::{Appended, Chain};
@@ -35,3 +37,4 @@ pub use connect::{Place, connect};
 pub use election::{Candidate, Claimed};
 pub use objects::{Created, Store, StoreError};
 pub use retry::Patience;
+pub use volume::{check_layout, create_volume, find_volume};
