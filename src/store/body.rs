@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use crate::volume::SegmentId;
 use crate::volume::codec::encode_footer;
 use crate::volume::edit::{Member, Seal};
-use crate::volume::frames::{FRAME, Frame, open_frame, seal_frame};
+use crate::volume::frames::{Frame, open_frame, raw_len, seal_frame};
 use crate::volume::keys::Key;
 use crate::volume::manifest::Segment;
 
@@ -102,14 +102,15 @@ async fn send(
 ) -> Result<Option<Seal>, UploadError> {
     let len: u64 = seal.members.iter().map(|member| member.size).sum();
     let mut cursor = Cursor::default();
-    let mut done = 0;
-    while done < len {
-        let raw_len = usize::try_from((len - done).min(FRAME)).expect("a frame fits in memory");
-        let mut raw = vec![0; raw_len];
+    for index in 0.. {
+        let raw_len = raw_len(len, index);
+        if raw_len == 0 {
+            break;
+        }
+        let mut raw = vec![0; usize::try_from(raw_len).expect("a frame fits in memory")];
         if !cursor.fill(&seal.members, source, &mut raw)? {
             return Ok(None);
         }
-        done += u64::try_from(raw_len).expect("a frame is short");
         let (stored, frame) = seal_frame(&raw);
         seal.frames.push(frame);
         sink.push(&stored).await?;
@@ -220,12 +221,14 @@ fn open_frames(
         if stored_len > rest.len() {
             return Err(format!("frame {index}: cut short"));
         }
-        let begins = u64::try_from(index).map_err(|error| error.to_string())? * FRAME;
-        let raw_len = usize::try_from(segment.len.saturating_sub(begins).min(FRAME))
-            .map_err(|error| error.to_string())?;
+        let raw_len =
+            usize::try_from(raw_len(segment.len, index)).map_err(|error| error.to_string())?;
         let raw = open_frame(&rest.split_to(stored_len), frame, raw_len)
             .map_err(|error| format!("frame {index}: {error}"))?;
         opened.push(raw.into());
     }
     Ok(opened)
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,3 +143,6 @@ fn link_at(at: Position, bytes: &Bytes) -> Result<EncodedLink, StoreError> {
 fn widen(window: usize, link_bytes: usize) -> usize {
     (window * 2).min(AHEAD_MAX).min(AHEAD_BYTES / link_bytes.max(1)).max(1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! A server that speaks just enough S3 for the real client, and misbehaves by script.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How the server treats one request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    /// As S3 does.
+    Well,
+    /// Does what was asked, but answers with this status.
+    DoneBut(u16),
+    /// Does nothing and answers with this status.
+    Not(u16),
+    /// Does what was asked and drops the connection.
+    DoneAndGone,
+    /// Drops the connection.
+    Gone,
+    /// Says nothing for a while, and then does it.
+    Later(Duration),
+    /// Promises the whole length and drops the connection half-way.
+    HalfThenGone,
+    /// Answers with half of the object as if that were all.
+    HalfAsWhole,
+    /// One bit is wrong.
+    BitFlipped,
+    /// Ignores the range and answers with everything.
+    RangeIgnored,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    objects: BTreeMap<String, Vec<u8>>,
+    puts: VecDeque<Act>,
+    gets: VecDeque<Act>,
+    served: (usize, usize),
+}
+
+/// The server; stops with the runtime of its test.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    state: Arc<Mutex<State>>,
+    port: u16,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = Self { state: Arc::default(), port };
+        let serving = server.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let server = serving.clone();
+                // A client that went away is part of the game.
+                tokio::spawn(async move { drop(server.serve(stream).await) });
+            }
+        });
+        server
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What the next PUTs meet; after that all goes well.
+    pub(crate) fn script_puts(&self, acts: &[Act]) {
+        self.state().puts.extend(acts);
+    }
+
+    /// What the next GETs meet.
+    pub(crate) fn script_gets(&self, acts: &[Act]) {
+        self.state().gets.extend(acts);
+    }
+
+    /// How many PUTs and GETs came.
+    pub(crate) fn served(&self) -> (usize, usize) {
+        self.state().served
+    }
+
+    /// Puts an object where no client sees it happen.
+    pub(crate) fn place(&self, path: &str, bytes: &[u8]) {
+        self.state().objects.insert(path.to_owned(), bytes.to_vec());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    async fn serve(&self, stream: TcpStream) -> io::Result<()> {
+        let mut stream = BufReader::new(stream);
+        let Some(request) = Request::read(&mut stream).await? else { return Ok(()) };
+        let act = self.next_act(&request);
+        let reply = match act {
+            Act::Gone => return Ok(()),
+            Act::Not(status) => Reply::failed(status),
+            Act::DoneBut(status) => {
+                self.perform(&request);
+                Reply::failed(status)
+            }
+            Act::DoneAndGone => {
+                self.perform(&request);
+                return Ok(());
+            }
+            Act::Later(pause) => {
+                tokio::time::sleep(pause).await;
+                self.perform(&request)
+            }
+            Act::RangeIgnored => self.perform(&Request { range: None, ..request }),
+            Act::Well | Act::HalfThenGone | Act::HalfAsWhole | Act::BitFlipped => {
+                self.perform(&request)
+            }
+        };
+        stream.write_all(&reply.into_bytes(act)).await?;
+        stream.shutdown().await
+    }
+
+    fn next_act(&self, request: &Request) -> Act {
+        let mut state = self.state();
+        if request.method == "PUT" {
+            state.served.0 += 1;
+            state.puts.pop_front().unwrap_or(Act::Well)
+        } else {
+            state.served.1 += 1;
+            state.gets.pop_front().unwrap_or(Act::Well)
+        }
+    }
+
+    fn perform(&self, request: &Request) -> Reply {
+        let mut state = self.state();
+        let found = state.objects.get(&request.path).cloned();
+        match (request.method.as_str(), found) {
+            ("PUT", Some(_)) if request.only_if_absent => Reply::failed(412),
+            ("PUT", _) => {
+                state.objects.insert(request.path.clone(), request.body.clone());
+                Reply { status: 200, range: None, body: Vec::new() }
+            }
+            (_, None) => Reply::failed(404),
+            (_, Some(body)) => match request.range {
+                None => Reply { status: 200, range: None, body },
+                Some((start, _)) if start >= body.len() => Reply::failed(416),
+                Some((start, last)) => {
+                    let end = (last + 1).min(body.len());
+                    let range = Some((start, end - 1, body.len()));
+                    Reply { status: 206, range, body: body[start..end].to_vec() }
+                }
+            },
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Request {
+    method: String,
+    path: String,
+    range: Option<(usize, usize)>,
+    only_if_absent: bool,
+    body: Vec<u8>,
+}
+
+impl Request {
+    async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Self>> {
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(None) };
+        let mut headers = HashMap::new();
+        loop {
+            let mut line = String::new();
+            stream.read_line(&mut line).await?;
+            let Some((name, value)) = line.trim().split_once(':') else { break };
+            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        }
+        let len = headers.get("content-length").map_or(0, |len| len.parse().unwrap());
+        let mut body = vec![0; len];
+        stream.read_exact(&mut body).await?;
+        let range = headers.get("range").map(|range| {
+            let (start, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+            (start.parse().unwrap(), last.parse().unwrap())
+        });
+        let only_if_absent = headers.get("if-none-match").is_some_and(|tag| tag == "*");
+        Ok(Some(Self { method, path, range, only_if_absent, body }))
+    }
+}
+
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    range: Option<(usize, usize, usize)>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn failed(status: u16) -> Self {
+        let code = match status {
+            403 => "AccessDenied",
+            404 => "NoSuchKey",
+            409 => "ConditionalRequestConflict",
+            412 => "PreconditionFailed",
+            503 => "SlowDown",
+            // Not a status: a missing bucket answers 404 with another code.
+            1404 => "NoSuchBucket",
+            _ => "InternalError",
+        };
+        let body = format!("<Error><Code>{code}</Code></Error>").into_bytes();
+        Self { status: status % 1000, range: None, body }
+    }
+
+    fn into_bytes(mut self, act: Act) -> Vec<u8> {
+        let middle = self.body.len() / 2;
+        match act {
+            Act::BitFlipped => self.body[middle] ^= 1,
+            Act::HalfAsWhole => self.body.truncate(middle),
+            _ => {}
+        }
+        let len = self.body.len();
+        let mut head = format!(
+            "HTTP/1.1 {} X\r\nConnection: close\r\nContent-Length: {len}\r\nETag: \"tag\"\r\n\
+             Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n",
+            self.status
+        );
+        if let Some((start, last, len)) = self.range {
+            head = format!("{head}Content-Range: bytes {start}-{last}/{len}\r\n");
+        }
+        if let Act::HalfThenGone = act {
+            self.body.truncate(middle);
+        }
+        let mut bytes = format!("{head}\r\n").into_bytes();
+        bytes.extend(self.body);
+        bytes
+    }
+}
