@@ -31,6 +31,8 @@ use super::page::PAGE;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traces;
 
 /// A history file or a backup's note is small; what is larger is something else.
 const POINTER_MAX: u64 = 1 << 20;
