@@ -20,6 +20,10 @@ pub trait Disk: Files + Send + Sync {
     /// A directory that is gone has no names.
     fn sync_names(&self, dir: Option<&RelPath>) -> io::Result<()>;
 
+    /// Files that somebody has open in a way that makes bytes durable without a hint
+    /// (`O_DSYNC`, `O_SYNC`).
+    fn unseen(&self) -> BTreeSet<RelPath>;
+
     /// The names under which something is held.
     fn held(&self) -> io::Result<BTreeSet<RelPath>>;
 

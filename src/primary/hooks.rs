@@ -1,0 +1,126 @@
+//! What the mount's calls have to do for the volume: which paths it is concerned with, hints for
+//! the loop, and what a commit waits for.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use crate::fuse::filesystem::{Answer, Ino, Io, Opened, Reply};
+use crate::fuse::mirror::Mirror;
+use crate::layout::{FileId, Layout, Role};
+use crate::volume::RelPath;
+
+use super::front::Front;
+use super::guard::Guard;
+use super::local_disk::{LocalDisk, Writers};
+use super::settings::Durability;
+use super::ticks::Touch;
+
+/// What the mount's calls have to do for the volume.
+#[derive(Debug)]
+pub(super) struct Hooks {
+    pub(super) mirror: Arc<Mirror>,
+    pub(super) guard: Guard,
+    disk: Arc<LocalDisk>,
+    layout: Arc<dyn Layout>,
+    pub(super) front: Arc<Front>,
+    pub(super) durability: Durability,
+}
+
+impl Writers for Mirror {
+    fn write(&self, file: FileId) -> bool {
+        self.writers(file.device, file.inode).all > 0
+    }
+
+    fn write_unseen(&self, file: FileId) -> bool {
+        self.synchronous_writers() > 0 && self.writers(file.device, file.inode).synchronous > 0
+    }
+}
+
+impl Hooks {
+    /// The hooks of this mirror's directory.
+    pub(super) fn new(
+        mirror: Arc<Mirror>,
+        disk: Arc<LocalDisk>,
+        layout: Arc<dyn Layout>,
+        front: Arc<Front>,
+        durability: Durability,
+    ) -> Self {
+        let guard = Guard::new(Arc::clone(&disk), Arc::clone(&layout), Arc::clone(&front));
+        Self { mirror, guard, disk, layout, front, durability }
+    }
+
+    /// Whether anything may be written at all.
+    pub(super) fn writable(&self) -> Answer<()> {
+        self.front.barrier.writable()
+    }
+
+    /// The path of a name, if the volume is concerned with it.
+    fn concerned(&self, path: Option<RelPath>) -> Option<RelPath> {
+        path.filter(|path| self.layout.role(path) != Role::Local)
+    }
+
+    /// The path of a file, if the volume is concerned with it.
+    pub(super) fn file(&self, ino: Ino) -> Option<RelPath> {
+        self.concerned(self.mirror.path(ino))
+    }
+
+    /// The path of a name in a directory, if the volume is concerned with it.
+    pub(super) fn child(&self, parent: Ino, name: &OsStr) -> Option<RelPath> {
+        self.concerned(self.mirror.child(parent, name))
+    }
+
+    /// Leaves a hint for the loop.
+    pub(super) fn touch(&self, path: Option<&RelPath>, touch: Touch) {
+        if let Some(path) = path {
+            self.front.ticks.touch(path, touch);
+        }
+    }
+
+    /// Touches the path if the answer is good.
+    pub(super) fn touched<T>(&self, path: Option<&RelPath>, answer: Answer<T>) -> Answer<T> {
+        if answer.is_ok() {
+            self.touch(path, Touch::Changed);
+        }
+        answer
+    }
+
+    /// What happens once an open for writing has succeeded.
+    pub(super) fn admit(&self, path: Option<&RelPath>, flags: i32, opened: &mut Opened) {
+        let Some(path) = path else { return };
+        if commits_by_itself(flags) {
+            self.disk.written_unseen(path);
+            self.front.ticks.ring();
+        }
+        // The first open decides for all that follow: in the kernel, nobody could wait for the
+        // store after a write that is a commit.
+        if self.durability == Durability::InStore {
+            opened.io = Io::Daemon;
+        }
+    }
+
+    /// The database made something durable. Answers once that is as durable as was asked for.
+    pub(super) fn committed(
+        &self,
+        path: Option<RelPath>,
+    ) -> impl FnOnce(Reply<()>) + Send + 'static {
+        let (front, durability) = (Arc::clone(&self.front), self.durability);
+        move |reply| {
+            let Some(path) = path else { return reply.send(Ok(())) };
+            front.ticks.touch(&path, Touch::Synced);
+            match durability {
+                Durability::Async => front.barrier.wait_for_room(reply),
+                Durability::InStore => front.barrier.wait_for_store(&front.ticks, reply),
+            }
+        }
+    }
+}
+
+/// Whether writing through such an open is a commit of which we are not told.
+pub(super) fn commits_by_itself(flags: i32) -> bool {
+    writes(flags) && flags & (libc::O_DSYNC | libc::O_SYNC) != 0
+}
+
+/// Whether such an open may write.
+pub(super) fn writes(flags: i32) -> bool {
+    flags & libc::O_ACCMODE != libc::O_RDONLY
+}

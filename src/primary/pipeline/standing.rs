@@ -1,0 +1,116 @@
+//! How things stand: the account for the mount, the backlog and its bound, trouble on this host.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::time::{Duration, Instant};
+use tracing::{error, info, warn};
+
+use crate::layout::Scope;
+
+use super::super::barrier::State;
+use super::super::capture;
+use super::super::front::Leftover;
+use super::super::settings::BacklogFull;
+use super::shipping::MEASURE_EVERY;
+use super::{Ended, Pipeline};
+
+/// After trouble on this host, the next attempt.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
+/// Of the time that the loop waits for the store, measuring may take one part in so many.
+const MEASURE_SHARE: u32 = 20;
+
+impl Pipeline {
+    /// Tells how far the volume is.
+    pub(super) fn tell(&self) {
+        self.parts.front.shipped.store(Arc::new(self.manifest.clone()));
+        self.parts.front.note(|account| {
+            account.position = self.manifest.position;
+            account.time = self.manifest.time;
+            account.database.clone_from(&self.manifest.database);
+            account.reign.clone_from(&self.manifest.reign);
+        });
+    }
+
+    /// The store lacks so many bytes: tells, and holds writers back or says that it should.
+    pub(super) fn weigh(&self, backlog: u64) {
+        let (front, settings) = (&self.parts.front, &self.parts.settings);
+        front.note(|account| account.backlog = backlog);
+        let full = backlog > settings.backlog_max;
+        let state = match settings.backlog_full {
+            _ if !full => State::Open,
+            BacklogFull::Block => State::Blocked,
+            BacklogFull::Shout => State::Loud,
+        };
+        let before = front.barrier.state();
+        if before == state {
+            return;
+        }
+        let max = settings.backlog_max;
+        match state {
+            State::Blocked => error!(backlog, max, "the backlog is full: the database waits"),
+            State::Loud => error!(
+                backlog,
+                max,
+                "the backlog is full: the database goes on, and syncs do not wait for the store"
+            ),
+            State::Open | State::Fenced => info!(backlog, max, "the backlog has room again"),
+        }
+        front.barrier.set(state);
+    }
+
+    /// Measures the backlog while the loop waits for the store.
+    pub(super) fn measure(&mut self) {
+        let started = Instant::now();
+        let parts = &self.parts;
+        if parts.front.ticks.summary().any || !parts.disk.unseen().is_empty() {
+            let looked = capture::look(&*parts.disk, &*parts.layout, &self.manifest, Scope::All);
+            match looked {
+                Ok(work) => self.weigh(work.backlog),
+                Err(error) => self.trouble(&error),
+            }
+        }
+        if self.parts.front.barrier.state() == State::Loud {
+            self.covered.drain(..).for_each(|sync| sync.send(Ok(())));
+        }
+        let cost = started.elapsed();
+        self.measure_at = Some(Instant::now() + MEASURE_EVERY.max(cost * MEASURE_SHARE));
+    }
+
+    /// Something on this host failed: says so once, and looks again, everywhere, in a while.
+    pub(super) fn trouble(&mut self, cause: &io::Error) {
+        let text = format!("cannot read what is to be shipped: {cause}");
+        let front = Arc::clone(&self.parts.front);
+        if front.account().problem.as_deref() != Some(&text) {
+            warn!("{text}");
+            front.note(|account| account.problem = Some(text));
+        }
+        self.look_again(TROUBLE_PAUSE);
+    }
+
+    /// What was in trouble works.
+    pub(super) fn clear_trouble(&self) {
+        if self.parts.front.account().problem.is_some() {
+            self.parts.front.note(|account| account.problem = None);
+            info!("the files can be read again");
+        }
+    }
+
+    /// Forgets the plan and looks everywhere after this pause. Syncs that were covered stay so:
+    /// that look begins after them too.
+    pub(super) fn look_again(&mut self, pause: Duration) {
+        self.not_before = Instant::now() + pause;
+        self.rounds.next = self.not_before;
+        self.watch.disturb();
+    }
+
+    /// Ends with what is left.
+    pub(super) fn leave(&self) -> Ended {
+        let parts = &self.parts;
+        let looked = capture::look(&*parts.disk, &*parts.layout, &self.manifest, Scope::All);
+        Ended::Stopped(match looked {
+            Ok(work) => Leftover { bytes: work.backlog, files: work.paths().into_iter().collect() },
+            Err(_) => Leftover { bytes: parts.front.account().backlog, files: Vec::new() },
+        })
+    }
+}
