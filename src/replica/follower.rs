@@ -63,12 +63,17 @@ pub struct Chance {
 }
 
 impl Follower {
-    /// A follower of this chain, which shows nothing yet.
-    pub fn new(chain: Chain, shown: Arc<Shown>, polling: Polling, chance: Chance) -> Self {
+    /// A follower of this chain, which shows what it reads here, and says there how it is doing.
+    pub fn new(
+        chain: Chain,
+        (shown, health): (Arc<Shown>, Arc<Health>),
+        polling: Polling,
+        chance: Chance,
+    ) -> Self {
         Self {
             chain,
             shown,
-            health: Arc::default(),
+            health,
             polling,
             clock: chance.clock,
             rng: chance.rng,
@@ -82,11 +87,6 @@ impl Follower {
     #[must_use]
     pub fn telling(self, news: News) -> Self {
         Self { news, ..self }
-    }
-
-    /// How it is doing.
-    pub fn health(&self) -> &Arc<Health> {
-        &self.health
     }
 
     /// Shows the volume as it is now: the newest checkpoint, and every link after it.

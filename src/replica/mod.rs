@@ -3,6 +3,7 @@
 //!
 //! | file | idea |
 //! |---|---|
+//! | [`start`] | a replica as a whole |
 //! | [`settings`] | what an operator may choose |
 //! | [`follower`] | the loop: asks for the next link, shows it, tells the kernel |
 //! | [`polling`] | when to ask for the next link |
@@ -14,6 +15,8 @@
 //! | [`cache`] | bytes that are here already |
 //! | [`fetch`] | brings bytes from the store into the cache |
 //! | [`flights`] | one flight per thing |
+//! | [`union`] | the mount: the view over the writable directory beneath |
+//! | [`removed`] | names from the store that the local database removed |
 
 pub mod cache;
 pub mod fetch;
@@ -22,7 +25,13 @@ pub mod follower;
 pub mod health;
 pub mod polling;
 pub mod reading;
+pub mod removed;
 pub mod settings;
 pub mod shown;
+pub mod start;
 pub mod tails;
+pub mod union;
 pub mod view;
+
+pub use settings::{Access, Settings};
+pub use start::{Parts, Replica, StartError};

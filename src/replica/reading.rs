@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,15 +11,17 @@ use futures::future::try_join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::store::StoreError;
+use crate::volume::edit::BLOCK;
+use crate::volume::extents::{Block, Extents};
 use crate::volume::frames::FRAME;
 use crate::volume::keys::Key;
-use crate::volume::{Block, Checksum, Content, Extent, Extents, Position, RelPath};
+use crate::volume::{Checksum, Content, Position, RelPath};
 
 use super::cache::folder::Leased;
 use super::cache::ledger::Name;
+use super::cache::memory::Piece;
 use super::fetch::frame_range;
 use super::shown::Shown;
-use super::tails;
 use super::view::Seen;
 
 /// Between two tries of a read while the store is away.
@@ -155,18 +158,20 @@ impl Shown {
         let mut out = vec![0; within_memory(range).len()];
         let mut missing = BTreeSet::new();
         let mut tail = None;
-        for block in extents.blocks(range.clone()) {
+        let first = range.start - range.start % BLOCK;
+        let offsets = std::iter::successors(Some(first), |offset| Some(offset + BLOCK));
+        let blocks = offsets.take_while(|offset| *offset < range.end);
+        for block in blocks.filter_map(|offset| extents.block(offset)) {
             let mut file =
                 || tail.get_or_insert_with(|| self.cache.lease(Name::tail(&seen.path))).clone();
-            let found = self.block(&block, brought, &mut file);
-            let Some(bytes) = found else {
+            let Some(bytes) = self.block(&block, brought, &mut file) else {
                 missing.insert(block.position);
                 continue;
             };
-            let block = range_of(&block);
-            let (start, end) = (block.start.max(range.start), block.end.min(range.end));
+            let start = block.offset.max(range.start);
+            let end = (block.offset + block.len).min(range.end).max(start);
             let target = out.get_mut(within_memory(&(start - range.start..end - range.start)));
-            let source = bytes.get(within_memory(&(start - block.start..end - block.start)));
+            let source = bytes.get(within_memory(&(start - block.offset..end - block.offset)));
             let (target, source) = target.zip(source).expect("a verified block is whole");
             target.copy_from_slice(source);
         }
@@ -178,17 +183,16 @@ impl Shown {
         &self,
         block: &Block,
         brought: &Brought,
-        file: &mut dyn FnMut() -> Option<std::sync::Arc<Leased>>,
+        file: &mut dyn FnMut() -> Option<Arc<Leased>>,
     ) -> Option<Bytes> {
-        let piece = tails::piece(block.position, block.at, 0);
+        let piece = Piece::Block(block.position, block.at);
         if let Some(bytes) = self.cache.memory().get(piece) {
             return Some(bytes);
         }
         let bytes = if let Some(payload) = brought.get(&block.position) {
-            let wanted = within_memory(&(block.at..block.at + block.len));
-            Bytes::copy_from_slice(payload.get(wanted)?)
+            Bytes::copy_from_slice(payload.get(within_memory(&(block.at..block.at + block.len)))?)
         } else {
-            let len = within_memory(&range_of(block)).len();
+            let len = usize::try_from(block.len).ok()?;
             file()?.read(block.offset, len).ok().flatten()?.into()
         };
         if Checksum::of(&bytes) != block.checksum {
@@ -210,8 +214,7 @@ impl Shown {
             let reason = format!("its bytes are not those of {}", seen.path);
             return Err(StoreError::Corrupt { key: Key::Link(*position).to_string(), reason });
         }
-        let wanted = missing.iter().map(|position| self.fetcher.payload(*position));
-        let wanted: Vec<_> = wanted.collect();
+        let wanted: Vec<_> = missing.iter().map(|at| self.fetcher.payload(*at)).collect();
         self.begin_ahead(extents, missing);
         for (position, payload) in missing.iter().zip(try_join_all(wanted).await?) {
             if self.latest(seen) == *seen {
@@ -223,11 +226,10 @@ impl Shown {
     }
 
     fn begin_ahead(&self, extents: &Extents, missing: &BTreeSet<Position>) {
-        let last = extents.iter().rfind(|extent| missing.contains(&extent.position));
-        let following = extents.overlapping(last.map_or(0, Extent::end)..u64::MAX);
-        let absent = following.filter(|extent| {
-            let first = tails::piece(extent.position, extent.at, 0);
-            self.cache.memory().get(first).is_none()
+        let behind = extents.iter().skip_while(|extent| !missing.contains(&extent.position));
+        let absent = behind.filter(|extent| {
+            let first = Piece::Block(extent.position, extent.at);
+            !missing.contains(&extent.position) && self.cache.memory().get(first).is_none()
         });
         for extent in absent.take(BATCHES_AHEAD.saturating_sub(missing.len())) {
             drop(self.fetcher.payload(extent.position));
@@ -241,11 +243,6 @@ impl Shown {
             }
         }
     }
-}
-
-/// Where a block is in its file.
-fn range_of(block: &Block) -> Range<u64> {
-    block.offset..block.offset + block.len
 }
 
 fn within_memory(range: &Range<u64>) -> Range<usize> {

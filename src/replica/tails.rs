@@ -66,20 +66,11 @@ pub fn depart(cache: &Cache, before: &Manifest, after: &Manifest, batch: &Batch)
 /// Keeps the bytes of a write, verified when its batch was decoded, in memory.
 pub fn remember(cache: &Cache, position: Position, write: &Write, payload: &Bytes) {
     let size = usize::try_from(BLOCK).expect("a block fits in memory");
-    for (index, block) in bytes_of(write, payload).chunks(size).enumerate() {
+    let places = std::iter::successors(Some(write.at), |at| Some(at + BLOCK));
+    for (at, block) in places.zip(bytes_of(write, payload).chunks(size)) {
         // A copy: a slice would keep the whole payload in memory.
-        cache.memory().put(piece(position, write.at, index), Bytes::copy_from_slice(block));
+        cache.memory().put(Piece::Block(position, at), Bytes::copy_from_slice(block));
     }
-}
-
-/// The piece of memory that a block of a batch's payload is.
-pub fn piece(position: Position, at: u64, index: usize) -> Piece {
-    Piece::Block(position, at + block_start(index))
-}
-
-/// Where the block of this index begins.
-pub fn block_start(index: usize) -> u64 {
-    u64::try_from(index).expect("an index fits in 64 bits") * BLOCK
 }
 
 fn keep(cache: &Cache, position: Position, write: &Write, payload: &Bytes) {

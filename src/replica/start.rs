@@ -1,0 +1,204 @@
+//! A replica as a whole: its parts put together, its follower on a thread of its own.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::runtime::Handle as Runtime;
+use tokio::sync::oneshot;
+
+use crate::fuse::filesystem::{FileSystem, Kernel};
+use crate::fuse::mirror::Mirror;
+use crate::fuse::status::Status;
+use crate::layout::Layout;
+use crate::store::{Chain, Patience, Store, StoreError};
+use crate::volume::{Clock, VolumeId};
+
+use super::cache::Cache;
+use super::fetch::Fetcher;
+use super::follower::{Chance, Follower, News};
+use super::health::Health;
+use super::polling::Polling;
+use super::removed::Removed;
+use super::settings::{Access, Settings};
+use super::shown::Shown;
+use super::union::Union;
+
+/// One request of a replica: what fails is tried again by who waits, and said meanwhile.
+const PATIENCE: Patience =
+    Patience { attempt: Duration::from_secs(10), total: Duration::from_secs(1) };
+
+/// What a replica is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where the volume is.
+    pub store: Store,
+    /// Which volume it is: the cache is its own.
+    pub volume: VolumeId,
+    /// What its files mean.
+    pub layout: Arc<dyn Layout>,
+    /// The directory beneath the mount, opened before mounting.
+    pub directory: Arc<OwnedFd>,
+    /// Where the cache is; `None`: in the directory beneath.
+    pub cache: Option<PathBuf>,
+    /// What the operator chose.
+    pub settings: Settings,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// For jitter.
+    pub seed: u64,
+    /// Where fetches run and slow reads wait.
+    pub runtime: Runtime,
+}
+
+/// Why a replica cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The chain cannot be followed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The cache cannot be used.
+    #[error("the cache in {0} cannot be used: {1}")]
+    Cache(PathBuf, io::Error),
+    /// The directory beneath cannot be used.
+    #[error("the directory beneath the mount cannot be used: {0}")]
+    Directory(io::Error),
+    /// There is no thread to be had.
+    #[error("cannot start the follower: {0}")]
+    Thread(io::Error),
+}
+
+/// A running replica.
+#[derive(Debug)]
+pub struct Replica {
+    union: Arc<Union>,
+    shown: Arc<Shown>,
+    health: Arc<Health>,
+    clock: Arc<dyn Clock>,
+    follower: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+impl Replica {
+    /// Starts to follow. Returns once the whole volume, as it is now, can be shown.
+    pub fn start(parts: Parts) -> Result<Self, StartError> {
+        let settings = parts.settings;
+        let cache = Arc::new(open_cache(&parts)?);
+        let chain = Chain::new(parts.store.with_patience(PATIENCE));
+        let fetcher = Fetcher::new(chain.clone(), Arc::clone(&cache), &parts.runtime);
+        let shown = Arc::new(Shown::new(cache, Arc::new(fetcher), settings.store_timeout));
+        // Names beneath may be taken by the store at any time: the kernel asks each time.
+        let mirror = Mirror::new(Arc::clone(&parts.directory), Duration::ZERO);
+        let removed = match settings.access {
+            Access::Union => Some(Removed::open(parts.directory.as_fd())),
+            Access::ReadOnly => None,
+        };
+        let removed = removed.transpose().map_err(StartError::Directory)?;
+        let beneath = (mirror.map_err(StartError::Directory)?, removed);
+        let union = Union::new(Arc::clone(&shown), beneath, parts.layout, settings, parts.runtime);
+        let union = Arc::new(union);
+        let health = Arc::new(Health::default());
+        let (polling, told) = (Polling::from(settings), Arc::clone(&union));
+        let chance =
+            Chance { clock: Arc::clone(&parts.clock), rng: StdRng::seed_from_u64(parts.seed) };
+        let follower = {
+            let (shown, health) = (Arc::clone(&shown), Arc::clone(&health));
+            move || {
+                Follower::new(chain, (shown, health), polling, chance)
+                    .telling(News::new(move |changes| told.tell(changes)))
+            }
+        };
+        let follower = Some(spawn(follower)?);
+        union.prune();
+        Ok(Self { union, shown, health, clock: parts.clock, follower })
+    }
+
+    /// What to mount.
+    pub fn filesystem(&self) -> Arc<dyn FileSystem> {
+        Arc::<Union>::clone(&self.union)
+    }
+
+    /// The mount is there: from now on the kernel is told what changed.
+    pub fn set_kernel(&self, kernel: Arc<dyn Kernel>) {
+        self.union.set_kernel(kernel);
+    }
+
+    /// What it shows.
+    pub fn shown(&self) -> &Arc<Shown> {
+        &self.shown
+    }
+
+    /// Fills in what the replica knows about itself.
+    pub fn tell(&self, status: &mut Status) {
+        "replica".clone_into(&mut status.role);
+        self.health.tell(status, &self.shown, self.clock.now());
+    }
+
+    /// Stops to follow; what is shown stays readable until this is dropped.
+    pub fn shutdown(&mut self) {
+        if let Some((stop, thread)) = self.follower.take() {
+            drop(stop);
+            if thread.join().is_err() {
+                tracing::error!("the follower had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+impl From<Settings> for Polling {
+    fn from(settings: Settings) -> Self {
+        Self { least: settings.poll, most: settings.poll_max.max(settings.poll) }
+    }
+}
+
+fn open_cache(parts: &Parts) -> Result<Cache, StartError> {
+    let (at, folder) = if let Some(path) = &parts.cache {
+        (None, path.clone())
+    } else {
+        (Some(parts.directory.as_fd()), Path::new(crate::fuse::hidden::NAME).join("cache"))
+    };
+    let path = folder.join(parts.volume.to_string());
+    let opened = Cache::open(at, &path, parts.settings.cache_size);
+    opened.map_err(|error| StartError::Cache(path, error))
+}
+
+/// Runs a follower on a thread of its own, until the sender that is returned goes away.
+fn spawn(
+    make: impl FnOnce() -> Follower + Send + 'static,
+) -> Result<(oneshot::Sender<()>, JoinHandle<()>), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(StartError::Thread)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    let run = move || {
+        runtime.block_on(async move {
+            let mut follower = make();
+            let started = follower.start().await;
+            let goes_on = started.is_ok();
+            if tell.send(started).is_ok() && goes_on {
+                tokio::select! {
+                    _ = stopped => {}
+                    () = follower.run() => {}
+                }
+            }
+        });
+    };
+    let thread = std::thread::Builder::new().name("follower".to_owned()).spawn(run);
+    let thread = thread.map_err(StartError::Thread)?;
+    let started = told.recv().unwrap_or_else(|_| {
+        Err(StoreError::Unavailable("the follower ended before it had begun".to_owned()))
+    });
+    started?;
+    Ok((stop, thread))
+}
