@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use nix::errno::Errno;
 
+use super::errno::BROKEN;
+
 /// The kernel's number for a file of this mount. The root is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ino(pub u64);
@@ -154,7 +156,7 @@ pub struct Space {
 }
 
 /// The answer to a call that may take long. Answering from another thread frees the reader at
-/// once. Dropped unanswered, the caller gets `EIO`.
+/// once. Dropped unanswered, the caller gets an I/O error.
 pub struct Reply<T>(Option<Ending<T>>);
 
 type Ending<T> = Box<dyn FnOnce(Answer<T>) + Send>;
@@ -176,7 +178,7 @@ impl<T> Reply<T> {
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
         if let Some(send) = self.0.take() {
-            send(Err(Errno::EIO));
+            send(Err(BROKEN));
         }
     }
 }

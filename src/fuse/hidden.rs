@@ -22,7 +22,8 @@ use super::filesystem::{
 /// The name, in the root of the mount and of the directory beneath.
 pub const NAME: &str = ".walfs";
 
-/// What the files of `.walfs` hold now, by name. Asked at each look-up and each open.
+/// What the files of `.walfs` hold now, by name, always in the same order. Asked at each look-up and
+/// each open.
 pub type Content = dyn Fn() -> Vec<(&'static str, Bytes)> + Send + Sync;
 
 /// The number of `.walfs`; its files have those above. No disk has inodes with such numbers.

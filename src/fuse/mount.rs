@@ -337,13 +337,18 @@ fn nameless(directory: &OwnedFd) -> io::Result<OwnedFd> {
         .map_err(io::Error::from)
 }
 
-/// Each file that the kernel knows of is a descriptor here. The limit that may be raised to is the
-/// administrator's; where even that cannot be had, opening files will tell.
+/// Each file that the kernel knows of is a descriptor here, and a database may have very many:
+/// as much as the system has, or as the administrator lets us have.
 fn raise_open_files_limit() {
-    let limit = rustix::process::getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit of open files stays as it is");
+    let system = std::fs::read_to_string("/proc/sys/fs/nr_open").ok();
+    let system = system.and_then(|number| number.trim().parse().ok());
+    let allowed = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let raise = |to| {
+        let raised = Rlimit { current: to, maximum: to };
+        rustix::process::setrlimit(Resource::Nofile, raised)
+    };
+    if raise(system).or_else(|_| raise(allowed)).is_err() {
+        tracing::debug!("the limit of open files stays as it is");
     }
 }
 

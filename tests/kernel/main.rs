@@ -9,4 +9,5 @@ mod files;
 mod hidden;
 mod mounting;
 mod names;
+mod speed;
 mod world;

@@ -155,3 +155,24 @@ fn a_name_that_was_missing_is_seen_once_it_is_there() {
         assert_eq!(std::fs::read(world.path("late")).unwrap(), b"here");
     });
 }
+
+#[test]
+fn the_kernel_believes_what_it_knows_until_it_is_told() {
+    both(|world| {
+        drop(world.file("a", b"old"));
+        let ino = Ino(world.path("a").metadata().unwrap().ino());
+        let kernel = world.mounted.kernel().unwrap();
+        std::fs::write(world.beneath("a"), b"longer").unwrap();
+        assert_eq!(world.path("a").metadata().unwrap().len(), 3);
+        kernel.changed(ino);
+        assert_eq!(world.path("a").metadata().unwrap().len(), 6);
+        assert_eq!(std::fs::read(world.path("a")).unwrap(), b"longer");
+
+        std::fs::rename(world.beneath("a"), world.beneath("b")).unwrap();
+        assert!(world.path("a").exists());
+        kernel.renamed(Ino::ROOT, "a".as_ref());
+        assert!(!world.path("a").exists());
+        kernel.renamed(Ino::ROOT, "never known".as_ref());
+        kernel.changed(Ino(123_456_789));
+    });
+}

@@ -1,7 +1,9 @@
-//! A few threads that wait for the disk, so that the threads which read the kernel's requests
-//! stay free. Measured: with four writers on their own files it is worth more than more readers.
+//! Waits for the disk without keeping all the threads that read the kernel's requests from it. One
+//! sync at a time is done by the reader itself: for a single log stream, handing it over would cost
+//! more than it frees. Whatever comes meanwhile goes to a few threads of our own.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -16,6 +18,8 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub(super) struct SyncPool {
     jobs: Sender<Job>,
+    /// A caller does its job itself.
+    occupied: AtomicBool,
 }
 
 impl SyncPool {
@@ -26,11 +30,16 @@ impl SyncPool {
             let work = move || queue.iter().for_each(|job| job());
             thread::Builder::new().name(format!("walfs-fsync-{number}")).spawn(work)?;
         }
-        Ok(Self { jobs })
+        Ok(Self { jobs, occupied: AtomicBool::new(false) })
     }
 
-    /// Does this soon, on one of the threads or right here.
+    /// Does this right here, or soon on one of the threads.
     pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) {
+        if !self.occupied.swap(true, Ordering::Acquire) {
+            job();
+            self.occupied.store(false, Ordering::Release);
+            return;
+        }
         match self.jobs.try_send(Box::new(job)) {
             Ok(()) => {}
             Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => job(),
