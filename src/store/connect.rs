@@ -72,10 +72,11 @@ const OPTIONS: [&str; 17] = [
     "virtual_hosted_style_request",
 ];
 
-/// No answer's beginning and no two pieces of it lie farther apart than this.
-const READ_TIMEOUT: &str = "10s";
 const CONNECT_TIMEOUT: &str = "5s";
-/// A transfer that makes progress is not cut: `store::retry` decides how long it may take.
+/// Backstops only: `store::retry` decides how long a request may take. The client's clock for an
+/// answer starts with the request and an upload's progress does not reset it, so that a short one
+/// would cut every body on a slow line.
+const READ_TIMEOUT: &str = "5m";
 const TOTAL_TIMEOUT: &str = "1h";
 
 /// The client for this URL. A `file` directory is created if the one above it exists.

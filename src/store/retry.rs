@@ -1,6 +1,6 @@
 //! Our deadlines and back-off. The clients' own retries are off, so that every attempt is counted
-//! and nothing waits longer than its caller can. Does not know what is retried; never used for
-//! a create, whose outcome has to be read back first.
+//! and nothing waits longer than its caller can. Does not know what is retried; a create is tried
+//! again only after it was read back: see `chain`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The slowest transfer that is worth waiting for, in bytes per second.
-const SLOWEST: u64 = 256 << 10;
+const SLOWEST: u64 = 128 << 10;
 
 /// How long a caller waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
