@@ -33,17 +33,17 @@ pub struct Follower {
 /// Who is told what the kernel should not believe any longer.
 pub struct News(Box<Tell>);
 
-type Tell = dyn Fn(&[Change]) + Send + Sync;
+type Tell = dyn Fn(Vec<Change>) + Send + Sync;
 
 impl News {
     /// This function.
-    pub fn new(tell: impl Fn(&[Change]) + Send + Sync + 'static) -> Self {
+    pub fn new(tell: impl Fn(Vec<Change>) + Send + Sync + 'static) -> Self {
         Self(Box::new(tell))
     }
 
     /// Nobody.
     pub fn nobody() -> Self {
-        Self::new(|_| {})
+        Self::new(drop)
     }
 }
 
@@ -133,7 +133,7 @@ impl Follower {
             .catch_up(now, &mut |link, manifest| {
                 let changes = self.shown.apply(link, manifest);
                 self.health.shown(manifest.time, self.clock.now());
-                (self.news.0)(&changes);
+                (self.news.0)(changes);
                 links += 1;
             })
             .await;

@@ -33,5 +33,10 @@ pub mod tails;
 pub mod union;
 pub mod view;
 
+#[cfg(test)]
+mod lab;
+#[cfg(test)]
+mod tests;
+
 pub use settings::{Access, Settings};
 pub use start::{Parts, Replica, StartError};

@@ -1,4 +1,5 @@
-//! A replica as a whole: its parts put together, its follower on a thread of its own.
+//! A replica as a whole: its parts put together and set going. All requests to the store are made
+//! on one runtime; the kernel is told from a thread, because it may have to finish something first.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,6 +13,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::oneshot;
+use tracing::error;
 
 use crate::fuse::filesystem::{FileSystem, Kernel};
 use crate::fuse::mirror::Mirror;
@@ -29,10 +31,14 @@ use super::removed::Removed;
 use super::settings::{Access, Settings};
 use super::shown::Shown;
 use super::union::Union;
+use super::view::Change;
 
 /// One request of a replica: what fails is tried again by who waits, and said meanwhile.
 const PATIENCE: Patience =
     Patience { attempt: Duration::from_secs(10), total: Duration::from_secs(1) };
+
+/// Changes of so many views may wait for the kernel; then the follower waits, too.
+const NEWS_MAX: usize = 1024;
 
 /// What a replica is made of.
 #[derive(Debug)]
@@ -53,7 +59,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// For jitter.
     pub seed: u64,
-    /// Where fetches run and slow reads wait.
+    /// Where the follower and all fetches run, and slow reads wait.
     pub runtime: Runtime,
 }
 
@@ -70,7 +76,7 @@ pub enum StartError {
     #[error("the directory beneath the mount cannot be used: {0}")]
     Directory(io::Error),
     /// There is no thread to be had.
-    #[error("cannot start the follower: {0}")]
+    #[error("cannot start a thread: {0}")]
     Thread(io::Error),
 }
 
@@ -81,13 +87,14 @@ pub struct Replica {
     shown: Arc<Shown>,
     health: Arc<Health>,
     clock: Arc<dyn Clock>,
-    follower: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    going: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Replica {
-    /// Starts to follow. Returns once the whole volume, as it is now, can be shown.
+    /// Starts to follow. Returns once the whole volume, as it is now, can be shown. Blocks: not to
+    /// be called on the runtime.
     pub fn start(parts: Parts) -> Result<Self, StartError> {
-        let settings = parts.settings;
+        let (settings, runtime) = (parts.settings, parts.runtime.clone());
         let cache = Arc::new(open_cache(&parts)?);
         let chain = Chain::new(parts.store.with_patience(PATIENCE));
         let fetcher = Fetcher::new(chain.clone(), Arc::clone(&cache), &parts.runtime);
@@ -100,22 +107,18 @@ impl Replica {
         };
         let removed = removed.transpose().map_err(StartError::Directory)?;
         let beneath = (mirror.map_err(StartError::Directory)?, removed);
-        let union = Union::new(Arc::clone(&shown), beneath, parts.layout, settings, parts.runtime);
+        let union =
+            Union::new(Arc::clone(&shown), beneath, parts.layout, settings, runtime.clone());
         let union = Arc::new(union);
         let health = Arc::new(Health::default());
-        let (polling, told) = (Polling::from(settings), Arc::clone(&union));
         let chance =
             Chance { clock: Arc::clone(&parts.clock), rng: StdRng::seed_from_u64(parts.seed) };
-        let follower = {
-            let (shown, health) = (Arc::clone(&shown), Arc::clone(&health));
-            move || {
-                Follower::new(chain, (shown, health), polling, chance)
-                    .telling(News::new(move |changes| told.tell(changes)))
-            }
-        };
-        let follower = Some(spawn(follower)?);
+        let (news, newsman) = newsman(Arc::clone(&union)).map_err(StartError::Thread)?;
+        let parts_shown = (Arc::clone(&shown), Arc::clone(&health));
+        let follower = Follower::new(chain, parts_shown, Polling::from(settings), chance);
+        let stop = follow(&runtime, follower.telling(news))?;
         union.prune();
-        Ok(Self { union, shown, health, clock: parts.clock, follower })
+        Ok(Self { union, shown, health, clock: parts.clock, going: Some((stop, newsman)) })
     }
 
     /// What to mount.
@@ -141,11 +144,10 @@ impl Replica {
 
     /// Stops to follow; what is shown stays readable until this is dropped.
     pub fn shutdown(&mut self) {
-        if let Some((stop, thread)) = self.follower.take() {
-            drop(stop);
-            if thread.join().is_err() {
-                tracing::error!("the follower had panicked");
-            }
+        let Some((stop, newsman)) = self.going.take() else { return };
+        drop(stop);
+        if newsman.join().is_err() {
+            error!("the thread that tells the kernel what changed had panicked");
         }
     }
 }
@@ -173,32 +175,37 @@ fn open_cache(parts: &Parts) -> Result<Cache, StartError> {
     opened.map_err(|error| StartError::Cache(path, error))
 }
 
-/// Runs a follower on a thread of its own, until the sender that is returned goes away.
-fn spawn(
-    make: impl FnOnce() -> Follower + Send + 'static,
-) -> Result<(oneshot::Sender<()>, JoinHandle<()>), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(StartError::Thread)?;
+/// Tells the kernel what changed, one view after the other, until the news end.
+fn newsman(union: Arc<Union>) -> io::Result<(News, JoinHandle<()>)> {
+    let (tell, told) = mpsc::sync_channel::<Vec<Change>>(NEWS_MAX);
+    let run = move || told.iter().for_each(|changes| union.tell(&changes));
+    let thread = std::thread::Builder::new().name("kernel-news".to_owned()).spawn(run)?;
+    let news = News::new(move |changes| {
+        if tell.send(changes).is_err() {
+            error!("nobody tells the kernel what changed: files from the store may look stale");
+        }
+    });
+    Ok((news, thread))
+}
+
+/// Sets a follower going, once it shows the volume as it is now, until the sender that is
+/// returned goes away.
+fn follow(runtime: &Runtime, mut follower: Follower) -> Result<oneshot::Sender<()>, StartError> {
     let (stop, stopped) = oneshot::channel::<()>();
     let (tell, told) = mpsc::channel();
-    let run = move || {
-        runtime.block_on(async move {
-            let mut follower = make();
-            let started = follower.start().await;
-            let goes_on = started.is_ok();
-            if tell.send(started).is_ok() && goes_on {
-                tokio::select! {
-                    _ = stopped => {}
-                    () = follower.run() => {}
-                }
+    runtime.spawn(async move {
+        let started = follower.start().await;
+        let goes_on = started.is_ok();
+        if tell.send(started).is_ok() && goes_on {
+            tokio::select! {
+                _ = stopped => {}
+                () = follower.run() => {}
             }
-        });
-    };
-    let thread = std::thread::Builder::new().name("follower".to_owned()).spawn(run);
-    let thread = thread.map_err(StartError::Thread)?;
+        }
+    });
     let started = told.recv().unwrap_or_else(|_| {
         Err(StoreError::Unavailable("the follower ended before it had begun".to_owned()))
     });
     started?;
-    Ok((stop, thread))
+    Ok(stop)
 }

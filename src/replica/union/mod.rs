@@ -89,7 +89,8 @@ impl Union {
         }
     }
 
-    /// The view changed so. Called by the follower, who holds no lock.
+    /// The view changed so. The kernel may have to finish calls into the mount first: not to be
+    /// called from within one, nor with a lock held.
     pub fn tell(&self, changes: &[Change]) {
         if changes.iter().any(|change| matches!(change, Change::Name(_))) {
             self.prune();
