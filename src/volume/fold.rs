@@ -178,3 +178,6 @@ impl Manifest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
