@@ -51,7 +51,7 @@ fn unpack(packed: &[u8], len: u64) -> Result<Vec<u8>, FormatError> {
     let bad = || FormatError::corrupt("the manifest cannot be decompressed");
     let mut raw = Vec::new();
     let decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(|_| bad())?;
-    let got = decoder.single_frame().take(len.saturating_add(1)).read_to_end(&mut raw);
+    let got = decoder.take(len.saturating_add(1)).read_to_end(&mut raw);
     match got.ok().and_then(|got| u64::try_from(got).ok()) {
         Some(got) if got == len => Ok(raw),
         _ => Err(bad()),

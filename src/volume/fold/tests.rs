@@ -11,7 +11,7 @@ use super::*;
 use crate::volume::codec::{decode_checkpoint, encode_checkpoint, encode_link};
 use crate::volume::edit::Member;
 use crate::volume::frames::seal_frame;
-use crate::volume::{Checksum, Node, NodeId, WriterId};
+use crate::volume::{Checksum, Extent, Node, NodeId, WriterId};
 
 const BLOCK: usize = 8192;
 const PATHS: [&str; 7] = ["a", "a-b", "a/b", "a/b/c", "d", "d/e", "f"];
@@ -63,7 +63,7 @@ fn write(files: &mut Files, path: &str, size: usize, at: usize, new: &[u8]) -> b
         return false;
     };
     let end = at + new.len();
-    if end > size || (end % BLOCK != 0 && end != size) {
+    if end > size || (!end.is_multiple_of(BLOCK) && end != size) {
         return false;
     }
     for (block, piece) in new.chunks(BLOCK).enumerate() {
@@ -154,7 +154,7 @@ impl World {
         let mut bytes = vec![0; usize_of(file.size)];
         match &file.content {
             Content::Open(extents) => {
-                for block in extents.iter().flat_map(|extent| extent.blocks()) {
+                for block in extents.iter().flat_map(Extent::blocks) {
                     let payload = &self.payloads[&block.position][usize_of(block.at)..];
                     let piece = &payload[..usize_of(block.len)];
                     assert_eq!(Checksum::of(piece), block.checksum);
@@ -223,7 +223,7 @@ impl World {
             assert!(listed.iter().map(|(name, _)| *name).eq(wanted), "{dir}: {listed:?}");
             for (name, node) in listed {
                 assert_eq!(matches!(node, Node::File(_)), rest.iter().any(|path| path == name));
-                let path = rel(&format!("{dir}/{name}").trim_start_matches('/').to_owned());
+                let path = rel(format!("{dir}/{name}").trim_start_matches('/'));
                 assert_eq!(manifest.node(&path), Some(node));
             }
         }
