@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use walfs::fuse::mount::{Error, MountPoint, Passthrough};
+use walfs::fuse::mirror::{Mirror, TTL_ALONE};
+use walfs::fuse::mount::{Error, MountPoint, Passthrough, Settings};
 
 use crate::child;
-use crate::world::{World, has_fuse, mount};
+use crate::world::{World, has_fuse, mount, settings};
 
 #[test]
 fn unmounting_leaves_a_plain_directory_with_every_byte() {
@@ -99,4 +101,20 @@ fn the_source_and_type_stand_in_the_table_of_mounts() {
     let world = World::new(Passthrough::Off);
     let found = walfs::fuse::mounts::at(world.mounted.path()).unwrap().unwrap();
     assert_eq!((found.kind.as_str(), found.source.as_str()), ("fuse.walfs", "memory://test"));
+}
+
+#[test]
+fn a_mount_that_is_only_to_be_read_refuses_changes() {
+    if !has_fuse() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("a"), b"kept").unwrap();
+    let point = MountPoint::open(directory.path()).unwrap();
+    let mirror = Mirror::new(Arc::clone(point.directory()), TTL_ALONE).unwrap();
+    let settings = Settings { read_only: true, ..settings(Passthrough::Auto) };
+    let _mounted = point.mount(Arc::new(mirror), &settings).unwrap();
+    assert_eq!(std::fs::read(directory.path().join("a")).unwrap(), b"kept");
+    let refused = std::fs::write(directory.path().join("a"), b"gone").unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(libc::EROFS));
 }
