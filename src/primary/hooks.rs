@@ -32,7 +32,7 @@ impl Writers for Mirror {
     }
 
     fn write_unseen(&self, file: FileId) -> bool {
-        self.synchronous_writers() > 0 && self.writers(file.device, file.inode).synchronous > 0
+        self.writers(file.device, file.inode).synchronous > 0
     }
 }
 

@@ -103,11 +103,6 @@ impl Mirror {
         })
     }
 
-    /// How many opens of any file commit without asking us.
-    pub fn synchronous_writers(&self) -> u32 {
-        self.nodes.synchronous()
-    }
-
     fn look_up(&self, parent: Ino, name: &OsStr) -> Answer<(Arc<Node>, Entry)> {
         let parent = self.nodes.get(parent)?;
         self.adopt(open_path(&parent.file, name)?)

@@ -78,12 +78,6 @@ impl Nodes {
         known.nodes.get(&ino).map(|(node, _)| Arc::clone(node))
     }
 
-    /// Opens that commit without asking us, of all files.
-    pub(super) fn synchronous(&self) -> u32 {
-        let count = |(node, _): &(Arc<Node>, u64)| node.synchronous.load(Ordering::Relaxed);
-        self.read().nodes.values().map(count).sum()
-    }
-
     /// The kernel is about to be told of this file once more.
     pub(super) fn remember(&self, file: OwnedFd) -> Answer<(Arc<Node>, Statx)> {
         let stat = stat(&file)?;
