@@ -1,2 +1,7 @@
-//! The command line.
-fn main() {}
+//! The binary: see [`walfs::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    walfs::cli::main()
+}

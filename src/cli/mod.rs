@@ -1,1 +1,62 @@
-//! cli
+//! The command line: one file per verb, arguments in, one library call, words out. The only part
+//! that reads the environment, the host's clock and its randomness.
+//!
+//! Exit codes: see [`failure::EXIT_CODES`].
+
+pub mod clock;
+pub mod failure;
+pub mod logging;
+pub mod mount;
+pub mod reach;
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+/// A filesystem for database write-ahead logs
+///
+/// The WAL of a primary, in an object store, on every replica.
+#[derive(Debug, Parser)]
+#[command(name = "walfs", version, after_long_help = exit_codes())]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Mount(mount::Mount),
+}
+
+/// Runs what the command line says.
+pub fn main() -> ExitCode {
+    match Cli::parse().verb.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { code, message }) => {
+            if let Some(message) = message {
+                eprintln!("walfs: {message}");
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+impl Verb {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Mount(verb) => verb.run(),
+        }
+    }
+}
+
+/// The exit codes as `--help` shows them.
+fn exit_codes() -> String {
+    let mut text = String::from("Exit codes:\n  0  it is done");
+    for (exit, meaning) in failure::EXIT_CODES {
+        let _ = write!(text, "\n  {}  {meaning}", exit.code());
+    }
+    text
+}

@@ -252,6 +252,20 @@ pub const NODE: Row = Row {
     more: "A node is recognised by an id kept beside its files, never by this name.",
 };
 
+/// A setting of the store's client.
+pub const STORE: Row = Row {
+    name: "store.NAME",
+    value: Value::Word("VALUE"),
+    fallback: Fallback::Told("the cloud's environment"),
+    mounts: Mounts::All,
+    help: "a setting of the store's client, such as store.endpoint or store.region",
+    more: "Never a secret: credentials come from the cloud's usual environment variables, files \
+           or instance identity.",
+};
+
+/// What the name of such a setting begins with.
+pub const STORE_PREFIX: &str = "store.";
+
 /// How long a stop may take.
 pub const STOP_TIMEOUT: Row = Row {
     name: "stop_timeout",
@@ -304,6 +318,7 @@ pub const TABLE: &[&Row] = &[
     &READ_AHEAD,
     &PASSTHROUGH,
     &NODE,
+    &STORE,
     &STOP_TIMEOUT,
     &LOG,
     &LOG_FILE,

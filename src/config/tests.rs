@@ -7,26 +7,40 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn nothing_said_is_a_replica_with_the_defaults_of_the_table() {
+fn nothing_said_is_a_replica_with_its_defaults() {
     let config = Config::parse([]).unwrap();
-    let Role::Replica(replica) = config.role else { panic!("{config:?}") };
-    assert_eq!(replica.beneath, Beneath::Local);
-    assert_eq!(replica.cache_size, 1 << 30);
-    assert_eq!(replica.poll, None);
-    assert_eq!(replica.poll_max, Duration::from_secs(5));
+    let Role::Replica { settings, poll, cache } = config.role else { panic!("{config:?}") };
+    assert_eq!(format!("{settings:?}"), format!("{:?}", replica::Settings::default()));
+    assert_eq!((poll, cache), (None, None));
     assert_eq!(config.passthrough, Passthrough::Auto);
     assert_eq!(config.log, "info");
 }
 
 #[test]
+fn a_primary_of_which_nothing_is_said_has_its_defaults() {
+    let config = Config::parse(["primary"]).unwrap();
+    let Role::Primary { settings, claim } = config.role else { panic!("{config:?}") };
+    assert_eq!(settings, primary::Settings::default());
+    assert_eq!(claim, Claim::Continue);
+}
+
+#[test]
 fn a_primary_hears_its_options() {
     let config = Config::parse(["primary,takeover,interval=0,sync", "backlog_full=block"]).unwrap();
-    let Role::Primary(primary) = config.role else { panic!("{config:?}") };
-    assert_eq!(primary.claim, Claim::Takeover);
-    assert_eq!(primary.interval, Duration::ZERO);
-    assert_eq!(primary.durability, Durability::InStore);
-    assert_eq!(primary.backlog_full, BacklogFull::Block);
-    assert_eq!(primary.batch_max, 4 << 20);
+    let Role::Primary { settings, claim } = config.role else { panic!("{config:?}") };
+    assert_eq!(claim, Claim::TakeOver);
+    assert_eq!(settings.interval, Duration::ZERO);
+    assert_eq!(settings.durability, Durability::InStore);
+    assert_eq!(settings.backlog_full, BacklogFull::Block);
+}
+
+#[test]
+fn the_stores_client_hears_its_settings() {
+    let config = Config::parse(["store.region=eu-west-1,store.endpoint=http://h:9000"]).unwrap();
+    assert_eq!(config.store.get("endpoint").map(String::as_str), Some("http://h:9000"));
+    assert_eq!(store_options(["store.region=eu-west-1"]).unwrap().len(), 1);
+    assert!(store_options(["interval=1s,primary"]).is_err());
+    assert!(refusal("store.region").contains("needs a value"));
 }
 
 #[test]
@@ -39,9 +53,9 @@ fn words_of_fstab_are_accepted() {
 #[test]
 fn the_later_word_wins() {
     let config = Config::parse(["primary,sync,interval=5s", "async,interval=2s"]).unwrap();
-    let Role::Primary(primary) = config.role else { panic!("{config:?}") };
-    assert_eq!(primary.durability, Durability::OnDisk);
-    assert_eq!(primary.interval, Duration::from_secs(2));
+    let Role::Primary { settings, .. } = config.role else { panic!("{config:?}") };
+    assert_eq!(settings.durability, Durability::Async);
+    assert_eq!(settings.interval, Duration::from_secs(2));
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A number.
-pub fn count(text: &str) -> Result<u32, String> {
+pub fn count(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| format!("`{text}` is not a number"))
 }
 

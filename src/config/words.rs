@@ -16,6 +16,7 @@ const ALIKE: f64 = 0.6;
 #[derive(Clone, Debug, Default)]
 pub struct Words {
     given: BTreeMap<&'static str, String>,
+    store: BTreeMap<String, String>,
 }
 
 impl Words {
@@ -34,6 +35,12 @@ impl Words {
             Some((name, value)) => (name, Some(value)),
             None => (word, None),
         };
+        if let Some(name) = name.strip_prefix(o::STORE_PREFIX) {
+            let value = value.filter(|value| !value.is_empty());
+            let value = value.ok_or_else(|| needs_value(&o::STORE))?;
+            self.store.insert(name.to_owned(), value.to_owned());
+            return Ok(());
+        }
         let Some(row) = TABLE.iter().find(|row| row.name == name) else {
             return if is_foreign(word) { Ok(()) } else { Err(unknown(name)) };
         };
@@ -43,9 +50,7 @@ impl Words {
                 self.flag(row);
                 Ok(())
             }
-            (_, None | Some("")) => {
-                Err(error(row, &format!("needs a value: write {}", row.usage())))
-            }
+            (_, None | Some("")) => Err(needs_value(row)),
             (_, Some(value)) => {
                 self.given.insert(row.name, value.to_owned());
                 Ok(())
@@ -86,6 +91,16 @@ impl Words {
         }
     }
 
+    /// The settings of the store's client.
+    pub fn into_store(self) -> BTreeMap<String, String> {
+        self.store
+    }
+
+    /// An option that was given and is none of the store's.
+    pub fn first_besides_store(&self) -> Option<&'static str> {
+        self.given.keys().next().copied()
+    }
+
     /// Whether this option was given.
     pub fn has(&self, row: &Row) -> bool {
         self.given.contains_key(row.name)
@@ -124,7 +139,7 @@ impl Words {
     }
 
     /// The value of an option that has one in the table.
-    pub fn count(&self, row: &Row) -> Result<u32, ConfigError> {
+    pub fn count(&self, row: &Row) -> Result<usize, ConfigError> {
         value::count(&self.word(row).unwrap_or_default()).map_err(|why| error(row, &why))
     }
 
@@ -160,6 +175,10 @@ fn is_foreign(word: &str) -> bool {
 
 fn error(row: &Row, why: &str) -> ConfigError {
     ConfigError(format!("option {}: {why}", row.name))
+}
+
+fn needs_value(row: &Row) -> ConfigError {
+    error(row, &format!("needs a value: write {}", row.usage()))
 }
 
 fn unknown(name: &str) -> ConfigError {

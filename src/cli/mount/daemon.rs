@@ -1,0 +1,70 @@
+//! A mount from its words to its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tracing::{error, info};
+
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::logging::Log;
+use crate::config::{Config, Role};
+use crate::fuse::hidden::Hidden;
+use crate::fuse::mount::{MountPoint, Settings};
+use crate::replica::Access;
+
+use super::role::Service;
+use super::stop::{Signals, stop, wait_for_end};
+use super::{Mount, detach};
+
+/// Mounts, and serves until the mount has ended and everything is shipped that can be.
+pub(super) fn serve(mount: &Mount, config: Config, log: &Log) -> Result<(), Failure> {
+    // Before any thread is started: threads inherit what is blocked.
+    let signals = Signals::block()?;
+    let point = MountPoint::open(&mount.dir)?;
+    let settings = Settings {
+        source: mount.url.clone(),
+        read_only: matches!(&config.role, Role::Replica { settings, .. } if settings.access == Access::ReadOnly),
+        passthrough: config.passthrough,
+    };
+    let path = point.path().to_owned();
+    let directory = Arc::clone(point.directory());
+    let log_file = config.log_file.clone();
+    let stop_timeout = config.stop_timeout;
+    let service = Arc::new(Service::start(&mount.url, config, &directory)?);
+
+    let passthrough = Arc::new(AtomicBool::new(false));
+    let content = {
+        let (service, passthrough) = (Arc::clone(&service), Arc::clone(&passthrough));
+        move || {
+            let mut status = service.status();
+            status.passthrough = passthrough.load(Ordering::Relaxed);
+            status.files()
+        }
+    };
+    let hidden = Arc::new(Hidden::new(service.filesystem(), Arc::new(content)));
+    let mut mounted = point.mount(hidden, &settings)?;
+    passthrough.store(mounted.passthrough(), Ordering::Relaxed);
+    if let Some(kernel) = mounted.kernel() {
+        service.set_kernel(kernel);
+    }
+    let status = service.status();
+    info!(
+        role = status.role, url = status.url, dir = %path.display(), epoch = status.epoch,
+        position = status.position, passthrough = mounted.passthrough(), "mounted"
+    );
+    if mount.detached {
+        detach::ready(log, log_file.as_deref())?;
+    } else if let Some(file) = &log_file {
+        log.redirect_to_file(file)?;
+    }
+
+    wait_for_end(&mut mounted, &signals, stop_timeout);
+    let report = stop(&service, &directory, stop_timeout);
+    match report.problem {
+        None => Ok(()),
+        Some(problem) => {
+            error!("unmounted: {problem}");
+            Err(Failure::told(Exit::Error.code()))
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `walfs mount`: puts a volume over a directory and serves it until it is unmounted.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `detach` | the daemon in the background, and whoever waits for its readiness |
+//! | `daemon` | a mount from its words to its end |
+//! | `role` | the primary or the replica behind the mount |
+//! | `stop` | what ends a mount, and what is said then |
+
+mod daemon;
+mod detach;
+mod role;
+mod stop;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::{Config, render};
+
+use super::failure::Failure;
+use super::logging;
+use super::reach::WHERE;
+
+pub use stop::{REPORT, Report};
+
+/// Show a volume over a directory
+///
+/// Mounts the volume at URL over DIR, as a replica unless -o primary is given, and returns when the
+/// mount is ready. Files that are in DIR already stay there, beneath the mount: a primary ships
+/// them, and after the unmount they are all still in place.
+#[derive(Debug, Args)]
+#[command(after_long_help = render::help())]
+pub struct Mount {
+    /// Where the volume is.
+    #[arg(help = WHERE)]
+    pub url: String,
+    /// The directory to mount over.
+    #[arg(help = "The directory to mount over: for PostgreSQL, its pg_wal")]
+    pub dir: PathBuf,
+    /// Mount options, separated by commas; --help lists them
+    #[arg(short = 'o', value_name = "OPTIONS")]
+    pub options: Vec<String>,
+    /// Stay in the foreground; SIGTERM or SIGINT unmounts
+    #[arg(short = 'f', long)]
+    pub foreground: bool,
+    /// This is the process in the background: tell on stdout when the mount is ready
+    #[arg(long, hide = true, conflicts_with = "foreground")]
+    pub detached: bool,
+}
+
+impl Mount {
+    /// Mounts. In the foreground, returns after the unmount.
+    pub fn run(self) -> Result<(), Failure> {
+        let config = Config::parse(self.options.iter().map(String::as_str))?;
+        if !self.foreground && !self.detached {
+            return detach::start(&self);
+        }
+        let log = logging::start(&config.log)?;
+        daemon::serve(&self, config, &log)
+    }
+}

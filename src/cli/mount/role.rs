@@ -1,0 +1,250 @@
+//! The primary or the replica behind a mount: put together from a configuration.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use rand::rngs::StdRng;
+
+use crate::cli::clock::SystemClock;
+use crate::cli::failure::Failure;
+use crate::cli::reach::{block_on, connect, no_volume};
+use crate::config::{Config, Role};
+use crate::fuse::filesystem::{FileSystem, Kernel};
+use crate::fuse::mirror::{Mirror, TTL_ALONE};
+use crate::fuse::status::Status;
+use crate::layout::{self, Layout};
+use crate::primary::{self, Applicant, Claim, LocalDisk, Primary};
+use crate::replica::{self, Replica};
+use crate::store::{Store, volume};
+use crate::volume::info::VolumeInfo;
+use crate::volume::{Clock, VolumeId};
+
+/// How often a replica looks at a store that is on this host.
+const POLL_LOCAL: Duration = Duration::from_millis(10);
+/// How often it looks at any other while data flows.
+const POLL_REMOTE: Duration = Duration::from_millis(100);
+/// Fetches, and readers that wait for them.
+const REPLICA_THREADS: usize = 2;
+
+/// What serves a mount.
+#[derive(Debug)]
+pub(super) enum Service {
+    /// The one that writes.
+    Primary(Box<Primary>),
+    /// One that shows.
+    Replica(Box<Follows>),
+}
+
+/// A replica, and what it does not know of itself.
+#[derive(Debug)]
+pub(super) struct Follows {
+    /// Guards: the replica, which ends once.
+    replica: Mutex<Replica>,
+    filesystem: Arc<dyn FileSystem>,
+    store: Store,
+    known: Status,
+    /// Fetches run on it for as long as the mount is there.
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// What is known before the role is taken up.
+struct Ground<'a> {
+    url: &'a str,
+    store: BTreeMap<String, String>,
+    directory: &'a Arc<OwnedFd>,
+    node: String,
+    layout: Option<String>,
+}
+
+impl Service {
+    /// Takes up the role. Returns once a primary reigns, or a replica can show the whole volume.
+    pub(super) fn start(
+        url: &str,
+        config: Config,
+        directory: &Arc<OwnedFd>,
+    ) -> Result<Self, Failure> {
+        let node = config.node.unwrap_or_else(host_name);
+        let ground = Ground { url, store: config.store, directory, node, layout: config.layout };
+        match config.role {
+            Role::Primary { settings, claim } => ground.primary(settings, claim),
+            Role::Replica { mut settings, poll, cache } => {
+                let local = url.starts_with("file:") || url.starts_with("memory:");
+                settings.poll = poll.unwrap_or(if local { POLL_LOCAL } else { POLL_REMOTE });
+                ground.replica(settings, cache)
+            }
+        }
+    }
+
+    /// What to mount.
+    pub(super) fn filesystem(&self) -> Arc<dyn FileSystem> {
+        match self {
+            Self::Primary(primary) => primary.filesystem(),
+            Self::Replica(follows) => Arc::clone(&follows.filesystem),
+        }
+    }
+
+    /// The mount is there: from now on the kernel is told what changed.
+    pub(super) fn set_kernel(&self, kernel: Arc<dyn Kernel>) {
+        match self {
+            // All changes go through its mount: there is nothing to tell.
+            Self::Primary(_) => {}
+            Self::Replica(follows) => follows.lock().set_kernel(kernel),
+        }
+    }
+
+    /// How it is.
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Self::Primary(primary) => primary.status(),
+            Self::Replica(follows) => {
+                let mut status = follows.known.clone();
+                follows.lock().tell(&mut status);
+                status.requests = follows.store.meter().requests();
+                status.bytes = follows.store.meter().bytes();
+                status
+            }
+        }
+    }
+}
+
+impl Follows {
+    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, Replica> {
+        self.replica.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ground<'_> {
+    fn primary(self, settings: primary::Settings, claim: Claim) -> Result<Service, Failure> {
+        let (info, layout) = block_on(self.open_or_create())?;
+        let rng = &mut rand::make_rng::<StdRng>();
+        let setup = primary::Setup {
+            store: connect(self.url, &self.store)?,
+            directory: Arc::clone(self.directory),
+            layout,
+            clock: Arc::new(SystemClock),
+            settings,
+            applicant: Applicant::new(rng, info.volume, self.node, claim),
+        };
+        Ok(Service::Primary(Box::new(Primary::start(setup, telling())?)))
+    }
+
+    fn replica(
+        self,
+        settings: replica::Settings,
+        cache: Option<PathBuf>,
+    ) -> Result<Service, Failure> {
+        let info = block_on(async {
+            let found = volume::find_volume(&connect(self.url, &self.store)?).await?;
+            found.ok_or_else(|| no_volume(self.url))
+        })?;
+        let layout = self.check_layout(&info)?;
+        let failed = |error| Failure::error(format!("cannot start the replica's threads: {error}"));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(REPLICA_THREADS)
+            .thread_name("walfs-fetch")
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let store = connect(self.url, &self.store)?;
+        let known = Status {
+            volume: info.volume.to_string(),
+            url: store.url().to_owned(),
+            layout: info.layout,
+            node_name: self.node,
+            pid: std::process::id(),
+            ..Status::default()
+        };
+        let replica = Replica::start(replica::Parts {
+            store: store.clone(),
+            volume: info.volume,
+            layout,
+            directory: Arc::clone(self.directory),
+            cache,
+            settings,
+            clock: Arc::new(SystemClock),
+            seed: rand::random(),
+            runtime: runtime.handle().clone(),
+        })?;
+        let filesystem = replica.filesystem();
+        let replica = Mutex::new(replica);
+        let follows = Follows { replica, filesystem, store, known, _runtime: runtime };
+        Ok(Service::Replica(Box::new(follows)))
+    }
+
+    /// The volume that is here, or a new one of the layout that was said or that is recognised.
+    async fn open_or_create(&self) -> Result<(VolumeInfo, Arc<dyn Layout>), Failure> {
+        let store = connect(self.url, &self.store)?;
+        if let Some(info) = volume::find_volume(&store).await? {
+            let layout = self.check_layout(&info)?;
+            return Ok((info, layout));
+        }
+        let layout = match &self.layout {
+            Some(name) => layout::by_name(name).ok_or_else(|| unknown_layout(name))?,
+            None => self.recognise()?,
+        };
+        let wish = VolumeInfo {
+            volume: VolumeId::new(&mut rand::make_rng::<StdRng>()),
+            layout: layout.name().to_owned(),
+            created: SystemClock.now(),
+        };
+        let info = volume::create_volume(&store, &wish).await?;
+        let layout = self.check_layout(&info)?;
+        Ok((info, layout))
+    }
+
+    fn check_layout(&self, info: &VolumeInfo) -> Result<Arc<dyn Layout>, Failure> {
+        if let Some(name) = &self.layout {
+            layout::by_name(name).ok_or_else(|| unknown_layout(name))?;
+            volume::check_layout(info, name)?;
+        }
+        layout::by_name(&info.layout).ok_or_else(|| {
+            let layout = &info.layout;
+            Failure::error(format!("the volume's layout `{layout}` is unknown: upgrade walfs"))
+        })
+    }
+
+    fn recognise(&self) -> Result<Arc<dyn Layout>, Failure> {
+        let unreadable = |error| Failure::error(format!("cannot read the directory: {error}"));
+        let mirror = Mirror::new(Arc::clone(self.directory), TTL_ALONE).map_err(unreadable)?;
+        let disk = LocalDisk::open(Arc::clone(self.directory), Arc::new(mirror));
+        let found = disk.and_then(|disk| layout::recognise(&disk)).map_err(unreadable)?;
+        found.ok_or_else(|| {
+            Failure::error(
+                "cannot tell from its files whose directory this is: say layout=postgres or \
+                 layout=generic",
+            )
+        })
+    }
+}
+
+fn unknown_layout(name: &str) -> Failure {
+    Failure::new(
+        crate::cli::failure::Exit::Usage,
+        format!("option layout: `{name}` is unknown; write postgres or generic"),
+    )
+}
+
+fn host_name() -> String {
+    let name = nix::sys::utsname::uname().ok();
+    let name = name.and_then(|names| names.nodename().to_str().map(str::to_owned));
+    name.unwrap_or_else(|| "unnamed".to_owned())
+}
+
+/// Shows on a terminal how far a takeover is.
+fn telling() -> primary::Tell {
+    let template = "fetching the volume's files {bar:30} {bytes}/{total_bytes} {eta}";
+    let style = ProgressStyle::with_template(template);
+    let bar =
+        ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    Box::new(move |progress| {
+        bar.set_length(progress.bytes_total);
+        bar.set_position(progress.bytes);
+        if progress.files == progress.files_total {
+            bar.finish_and_clear();
+        }
+    })
+}

@@ -1,0 +1,156 @@
+//! What ends a mount: somebody unmounts it, or a signal asks the daemon to. Then a primary ships
+//! what is durable, and says what it could not.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, never, select};
+use nix::sys::signal::{SigSet, Signal};
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
+
+use crate::cli::clock::SystemClock;
+use crate::cli::failure::Failure;
+use crate::fuse::hidden;
+use crate::fuse::mount::{Error, Mounted};
+use crate::primary::Ended;
+use crate::volume::Clock;
+
+use super::role::Service;
+
+/// How often a mount that is in use is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+
+/// The name of the last words beneath the mount, in walfs's own place there.
+pub const REPORT: &str = "report.json";
+
+/// The last words of a primary's daemon. Beneath the mount, for whoever unmounted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Whose they are.
+    pub pid: u32,
+    /// When.
+    pub time: String,
+    /// The newest published position.
+    pub position: Option<String>,
+    /// Bytes that are on this disk and not in the store.
+    pub unshipped_bytes: u64,
+    /// The files that have them.
+    pub unshipped_files: Vec<String>,
+    /// What that means, if anything could not be shipped.
+    pub problem: Option<String>,
+}
+
+/// Requests to stop.
+#[derive(Debug)]
+pub(super) struct Signals(Receiver<Signal>);
+
+impl Signals {
+    /// From now on `SIGTERM` and `SIGINT` are requests, and no sudden death.
+    pub(super) fn block() -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::error(format!("cannot wait for signals: {error}"));
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGTERM);
+        set.add(Signal::SIGINT);
+        set.thread_block().map_err(|error| failed(error.into()))?;
+        let (tell, told) = bounded(1);
+        let wait = move || {
+            while let Ok(signal) = set.wait() {
+                // Full: a request is there already. Gone: nobody serves any more.
+                if tell.send(signal).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("walfs-signals".to_owned()).spawn(wait);
+        thread.map_err(failed)?;
+        Ok(Self(told))
+    }
+}
+
+/// Waits until the mount has ended. A signal unmounts it; while files are in use there, the
+/// database has time to leave; then, or at a second signal, the mount is detached from its name.
+pub(super) fn wait_for_end(mounted: &mut Mounted, signals: &Signals, patience: Duration) {
+    let ended = mounted.ended().cloned().unwrap_or_else(never);
+    select! {
+        recv(ended) -> _ => {
+            if let Err(error) = mounted.join() {
+                warn!("the mount ended: {error}");
+            }
+            return;
+        }
+        recv(signals.0) -> signal => info!(?signal, "told to stop"),
+    }
+    let deadline = Instant::now() + patience;
+    let mut told = false;
+    loop {
+        match mounted.unmount() {
+            Ok(()) => return,
+            Err(Error::InUse(_)) if !told => {
+                told = true;
+                warn!("files are in use in the mount: waiting for the database to stop");
+            }
+            Err(Error::InUse(_)) => {}
+            Err(error) => {
+                warn!("{error}");
+                return;
+            }
+        }
+        let rest = deadline.saturating_duration_since(Instant::now()).min(TRY_AGAIN);
+        if rest.is_zero() || signals.0.recv_timeout(rest) != Err(RecvTimeoutError::Timeout) {
+            warn!("files are still in use in the mount: leaving them behind");
+            return;
+        }
+    }
+}
+
+/// Ends the role, and says how it ended.
+pub(super) fn stop(service: &Service, directory: &OwnedFd, patience: Duration) -> Report {
+    let primary = match service {
+        Service::Primary(primary) => primary,
+        Service::Replica(follows) => {
+            follows.lock().shutdown();
+            info!("unmounted");
+            return Report::default();
+        }
+    };
+    let ended = primary.shutdown(patience);
+    let mut report = Report {
+        pid: std::process::id(),
+        time: SystemClock.now().to_string(),
+        position: primary.status().position,
+        ..Report::default()
+    };
+    match ended {
+        Some(Ended::Stopped(left)) if left.bytes == 0 && left.files.is_empty() => {
+            info!(position = report.position, "unmounted; everything is in the store");
+        }
+        Some(Ended::Stopped(left)) => {
+            report.unshipped_bytes = left.bytes;
+            report.unshipped_files = left.files.iter().map(ToString::to_string).collect();
+            report.problem = Some(format!(
+                "{} bytes of {} files could not be shipped: they stay in the directory, and the \
+                 next mount as primary ships them",
+                left.bytes,
+                left.files.len()
+            ));
+        }
+        Some(Ended::Fenced(why)) => report.problem = Some(why),
+        None => report.problem = Some("the primary had ended before: see its log".to_owned()),
+    }
+    if let Err(error) = keep(&report, directory) {
+        warn!(%error, "the report of the unmount cannot be kept beneath the mount");
+    }
+    report
+}
+
+fn keep(report: &Report, directory: &OwnedFd) -> io::Result<()> {
+    let own = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let own = rustix::fs::openat(directory.as_fd(), hidden::NAME, own, Mode::empty())?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(own, REPORT, flags | OFlags::NOFOLLOW, Mode::RUSR | Mode::WUSR)?;
+    serde_json::to_writer_pretty(File::from(file), report).map_err(io::Error::from)
+}

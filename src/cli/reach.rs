@@ -1,0 +1,93 @@
+//! A volume by its URL, for verbs that look at one without mounting it.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::config;
+use crate::store::{self, Chain, Store, volume};
+use crate::volume::Manifest;
+use crate::volume::codec::EncodedLink;
+use crate::volume::info::VolumeInfo;
+
+use super::failure::Failure;
+
+/// What a URL may look like.
+pub const WHERE: &str =
+    "Where the volume is: s3://bucket/path, gs://…, az://…, abfss://… or file:///directory";
+
+/// Which volume.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// Where the volume is.
+    #[arg(help = WHERE)]
+    pub url: String,
+    /// Settings of the store's client: store.NAME=VALUE, separated by commas
+    #[arg(short = 'o', value_name = "OPTIONS")]
+    pub options: Vec<String>,
+}
+
+/// A volume that was found.
+#[derive(Debug)]
+pub struct Reached {
+    /// What kind of volume it is.
+    pub info: VolumeInfo,
+    /// Its history.
+    pub chain: Chain,
+}
+
+impl Which {
+    /// Runs this on the volume that is there.
+    pub fn reach<T>(
+        &self,
+        run: impl AsyncFnOnce(Reached) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let options = config::store_options(self.options.iter().map(String::as_str))?;
+        block_on(async {
+            let store = connect(&self.url, &options)?;
+            let Some(info) = volume::find_volume(&store).await? else {
+                return Err(no_volume(&self.url));
+            };
+            run(Reached { info, chain: Chain::new(store) }).await
+        })
+    }
+}
+
+impl Reached {
+    /// What the volume contains now. Shows how far it is, if that takes long.
+    pub async fn manifest(&self) -> Result<Manifest, Failure> {
+        let start = self.chain.start().await?;
+        let bar = bar();
+        let mut each = |link: &EncodedLink, _: &Manifest| {
+            bar.inc(1);
+            bar.set_message(link.link.position().to_string());
+        };
+        let manifest = self.chain.catch_up(start, &mut each).await?;
+        bar.finish_and_clear();
+        Ok(manifest)
+    }
+}
+
+/// A client for the volume at this URL. It belongs to the runtime that first uses it.
+pub fn connect(url: &str, options: &BTreeMap<String, String>) -> Result<Store, Failure> {
+    Ok(Store::new(store::connect(url, options)?, rand::random()))
+}
+
+/// There is nothing at this URL.
+pub fn no_volume(url: &str) -> Failure {
+    Failure::error(format!("{url}: there is no volume yet; mount its primary first"))
+}
+
+/// Runs this on a runtime of its own.
+pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::error(format!("cannot start: {error}")))?.block_on(future)
+}
+
+/// Shown on a terminal only.
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} reading the history: {human_pos} {msg}");
+    ProgressBar::new_spinner()
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
