@@ -8,6 +8,7 @@
 //! | [`files`] | the read-only view of the primary's files |
 //! | `shipped` | which blocks of a file the manifest lacks |
 //! | [`postgres`] | PostgreSQL's `pg_wal` |
+//! | [`generic`] | any other files that grow |
 //! | [`recorded`] | files in memory: recorded directories, tests, the simulation |
 
 use std::fmt::Debug;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use crate::volume::{Manifest, RelPath};
 
 pub mod files;
+pub mod generic;
 pub mod plan;
 pub mod postgres;
 pub mod recorded;
@@ -26,6 +28,7 @@ mod shipping;
 
 pub use files::{FileId, Files, Found, Kind, OpenFile};
 pub use plan::{Look, Plan, Removal, Role, Scope, Step};
+pub(crate) use shipped::frames_agree;
 
 /// The meaning of one database's files.
 pub trait Layout: Debug + Send + Sync {
@@ -51,16 +54,20 @@ pub trait Layout: Debug + Send + Sync {
 pub fn by_name(name: &str) -> Option<Arc<dyn Layout>> {
     match name {
         "postgres" => Some(Arc::new(postgres::Postgres)),
+        "generic" => Some(Arc::new(generic::Generic::built_in())),
         _ => None,
     }
 }
 
-/// The layout that these files look like; `None` if nothing is recognised.
+/// The names that [`by_name`] knows.
+pub const NAMES: [&str; 2] = ["postgres", "generic"];
+
+/// The layout that these files look like; `None` if no database is recognised. Never `generic`:
+/// files that merely grow look like anything, so it has to be asked for.
 pub fn recognise(files: &dyn Files) -> io::Result<Option<Arc<dyn Layout>>> {
-    let found: Option<Arc<dyn Layout>> = if postgres::Postgres::recognises(files)? {
+    Ok(if postgres::Postgres::recognises(files)? {
         Some(Arc::new(postgres::Postgres))
     } else {
         None
-    };
-    Ok(found)
+    })
 }

@@ -69,6 +69,11 @@ impl Recorded {
         self.file(path).lock().writers = writers;
     }
 
+    /// What time it is, in nanoseconds; from then on every change takes one.
+    pub fn set_time(&mut self, nanoseconds: i128) {
+        self.ticks = nanoseconds;
+    }
+
     /// All bytes of a file; `None` if there is none.
     pub fn bytes(&self, path: &str) -> Option<Vec<u8>> {
         self.files.get(path).map(|file| file.lock().bytes.clone())

@@ -7,6 +7,8 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::volume::edit::BLOCK;
+use crate::volume::frames::FRAME;
+use crate::volume::manifest::Segment;
 use crate::volume::{Checksum, Content, Extents, File, Manifest, RelPath};
 
 use super::{OpenFile, Step};
@@ -21,6 +23,16 @@ pub(super) struct Shipped<'m>(Option<&'m File>);
 impl<'m> Shipped<'m> {
     pub(super) fn of(manifest: &'m Manifest, path: &RelPath) -> Self {
         Self(manifest.files.get(path).map(AsRef::as_ref))
+    }
+
+    /// Nothing, whatever the manifest has.
+    pub(super) fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// The file.
+    pub(super) fn file(self) -> Option<&'m File> {
+        self.0
     }
 
     pub(super) fn is_sealed(self) -> bool {
@@ -126,4 +138,28 @@ pub(super) fn read_whole(file: &dyn OpenFile, max: u64) -> io::Result<Option<Byt
     let read = file.read_at(0, &mut content)?;
     content.truncate(read);
     Ok(Some(content.into()))
+}
+
+/// Whether a file on disk has the bytes that were sealed, `size` of the body's stream from `start`
+/// on: checks the frames that lie in the file as a whole.
+pub(crate) fn frames_agree(
+    file: &dyn OpenFile,
+    size: u64,
+    start: u64,
+    body: &Segment,
+) -> io::Result<bool> {
+    let mut frame_start = 0;
+    let mut raw = Vec::new();
+    for frame in &body.frames {
+        let frame_end = (frame_start + FRAME).min(body.len);
+        if frame_start >= start && frame_end <= start + size {
+            raw.resize(usize::try_from(frame_end - frame_start).unwrap_or_default(), 0);
+            let read = file.read_at(frame_start - start, &mut raw)?;
+            if read < raw.len() || Checksum::of(&raw) != frame.checksum {
+                return Ok(false);
+            }
+        }
+        frame_start = frame_end;
+    }
+    Ok(true)
 }

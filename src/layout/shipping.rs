@@ -1,14 +1,23 @@
 //! Books for the tests of layouts: what a store has after the plans of a layout were carried out,
 //! kept as plain bytes beside the manifest that says so. Checks the promises of every plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::volume::edit::BLOCK;
-use crate::volume::{Checksum, Content, Extent, File, Manifest, Position, RelPath, SegmentId};
+use bytes::Bytes;
+
+use crate::volume::edit::{BLOCK, Member};
+use crate::volume::frames::{FRAME, seal_frame};
+use crate::volume::{
+    Batch, Checksum, Content, Digest, Edit, Epoch, Fence, Link, Manifest, NodeId, Position,
+    RelPath, Seal, SegmentId, WallTime, Write, WriterId,
+};
 
 use super::recorded::Recorded;
 use super::{Layout, Look, Plan, Scope, Step};
+
+const WRITER: WriterId = WriterId([1; 16]);
 
 /// What a store has.
 #[derive(Debug)]
@@ -17,13 +26,23 @@ pub(super) struct Shipping {
     pub(super) manifest: Manifest,
     /// What a replica reads.
     pub(super) view: BTreeMap<String, Vec<u8>>,
-    covered: BTreeMap<String, BTreeSet<u64>>,
+    /// What time it is, in microseconds.
+    pub(super) now: i64,
 }
 
 impl Shipping {
     pub(super) fn new(layout: Arc<dyn Layout>) -> Self {
-        let manifest = Manifest::empty();
-        Self { layout, manifest, view: BTreeMap::new(), covered: BTreeMap::new() }
+        let fence = Link::Fence(Fence {
+            position: Position::first(Epoch::GENESIS),
+            writer: WRITER,
+            previous: Digest::GENESIS,
+            time: WallTime(0),
+            next: Epoch(1),
+            node: NodeId([2; 16]),
+            node_name: "test".into(),
+        });
+        let manifest = Manifest::empty().fold(&fence, Digest::of(b"fence")).unwrap();
+        Self { layout, manifest, view: BTreeMap::new(), now: 0 }
     }
 
     /// What a look at everything would ship.
@@ -62,73 +81,77 @@ impl Shipping {
         plan
     }
 
-    pub(super) fn carry_out(&mut self, files: &Recorded, steps: &[Step]) {
-        self.manifest.time.0 += 1;
+    /// Publishes the steps, one batch each: every state between two of them is one, too.
+    fn carry_out(&mut self, files: &Recorded, steps: &[Step]) {
         for step in steps {
-            match step {
-                Step::Tail { path, size, offset, len } => {
-                    self.tail(files, path, *size, *offset..offset + len);
-                }
-                Step::Seal { files: members } => {
-                    for (path, size) in members {
-                        self.seal(files, path, *size);
-                    }
-                }
-                Step::Pointer { path, content } => {
-                    self.view.insert(path.to_string(), content.to_vec());
-                    let size = u64::try_from(content.len()).unwrap();
-                    self.set(path, size, Content::Pointer(content.clone()));
-                }
-                Step::Remove { path } => {
-                    assert!(self.manifest.files.remove(path).is_some(), "{path} was there");
-                    self.view.remove(path.as_str());
-                    self.covered.remove(path.as_str());
-                }
-                Step::Rename { .. } => unreachable!("no layout renames"),
-            }
+            let (edit, payload) = self.edit(files, step);
+            let link = Link::Batch(Batch {
+                position: self.manifest.successor(),
+                writer: WRITER,
+                previous: self.manifest.digest,
+                time: WallTime(self.now),
+                database: None,
+                edits: vec![edit],
+                payload,
+            });
+            link.check().unwrap();
+            let digest = Digest::of(link.position().to_string().as_bytes());
+            self.manifest = self.manifest.fold(&link, digest).unwrap();
         }
     }
 
-    fn tail(&mut self, files: &Recorded, path: &RelPath, size: u64, range: std::ops::Range<u64>) {
-        assert!(range.start.is_multiple_of(BLOCK), "{path} {range:?} begins at a border");
-        assert!(range.end.is_multiple_of(BLOCK) || range.end == size, "{path} {range:?} ends well");
-        assert!(range.end <= size, "{path} {range:?} is in the file");
-        let disk = files.bytes(path.as_str()).unwrap();
-        let view = self.view.entry(path.to_string()).or_default();
-        view.resize(usize::try_from(size).unwrap(), 0);
-        let bytes = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
-        view[bytes.clone()].copy_from_slice(&disk[bytes]);
-        let covered = self.covered.entry(path.to_string()).or_default();
-        covered.extend((range.start / BLOCK)..range.end.div_ceil(BLOCK));
-        covered.retain(|block| block * BLOCK < size);
-        let view = self.view[path.as_str()].clone();
-        let extents = self.covered[path.as_str()].iter().map(|block| {
-            let block = usize::try_from(block * BLOCK).unwrap();
-            let bytes = view[block..].chunks(usize::try_from(BLOCK).unwrap()).next().unwrap();
-            Extent {
-                offset: u64::try_from(block).unwrap(),
-                len: u64::try_from(bytes.len()).unwrap(),
-                position: Position::default(),
-                at: 0,
-                blocks: [Checksum::of(bytes)].into(),
+    fn edit(&mut self, files: &Recorded, step: &Step) -> (Edit, Bytes) {
+        let edit = match step {
+            Step::Tail { path, size, offset, len } => {
+                return self.tail(files, path, *size, *offset..offset + len);
             }
-        });
-        self.set(path, size, Content::Open(extents.collect()));
+            Step::Seal { files: members } => {
+                let [(path, size)] = members.as_slice() else { panic!("segments of one file") };
+                self.seal(files, path, *size)
+            }
+            Step::Pointer { path, content } => {
+                self.view.insert(path.to_string(), content.to_vec());
+                Edit::Set { path: path.clone(), content: content.clone() }
+            }
+            Step::Remove { path } => {
+                assert!(self.view.remove(path.as_str()).is_some(), "{path} was there");
+                Edit::Remove { path: path.clone() }
+            }
+            Step::Rename { .. } => panic!("no layout renames"),
+        };
+        (edit, Bytes::new())
     }
 
-    fn seal(&mut self, files: &Recorded, path: &RelPath, size: u64) {
+    fn tail(
+        &mut self,
+        files: &Recorded,
+        path: &RelPath,
+        size: u64,
+        range: Range<u64>,
+    ) -> (Edit, Bytes) {
+        let disk = files.bytes(path.as_str()).unwrap();
+        let bytes = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        let payload = Bytes::copy_from_slice(&disk[bytes.clone()]);
+        let view = self.view.entry(path.to_string()).or_default();
+        view.resize(usize::try_from(size).unwrap(), 0);
+        view[bytes].copy_from_slice(&payload);
+        let blocks = payload.chunks(usize::try_from(BLOCK).unwrap()).map(Checksum::of).collect();
+        let (offset, len) = (range.start, range.end - range.start);
+        (Edit::Write(Write { path: path.clone(), size, offset, at: 0, len, blocks }), payload)
+    }
+
+    fn seal(&mut self, files: &Recorded, path: &RelPath, size: u64) -> Edit {
         let disk = files.bytes(path.as_str()).unwrap();
         assert_eq!(u64::try_from(disk.len()), Ok(size));
         if let Some(view) = self.view.get(path.as_str()) {
             assert!(*view == disk, "the seal of {path} changes no byte that replicas see");
         }
+        let frames = disk.chunks(usize::try_from(FRAME).unwrap());
+        let frames = frames.map(|raw| seal_frame(raw).1).collect();
         self.view.insert(path.to_string(), disk);
-        let segment = SegmentId { epoch: crate::volume::Epoch(1), counter: 0 };
-        self.set(path, size, Content::Sealed { segment, start: 0 });
-    }
-
-    fn set(&mut self, path: &RelPath, size: u64, content: Content) {
-        let file = File { size, changed: self.manifest.time, content };
-        self.manifest.files.insert(path.clone(), Arc::new(file));
+        let position = self.manifest.successor();
+        let segment = SegmentId { epoch: position.epoch, counter: position.number.0 };
+        let members = vec![Member { path: path.clone(), size }];
+        Edit::Seal(Seal { segment, members, frames })
     }
 }

@@ -3,9 +3,8 @@
 
 use std::io;
 
-use crate::layout::{Files, OpenFile};
+use crate::layout::{Files, OpenFile, frames_agree};
 use crate::volume::frames::FRAME;
-use crate::volume::manifest::Segment;
 use crate::volume::{Checksum, Content, Extent, Extents, File, Manifest, RelPath};
 
 /// How a local file compares with the manifest's.
@@ -45,22 +44,6 @@ pub(super) fn compare(
         }
         Content::Open(extents) => compare_open(&*local, size, file.size, extents),
     }
-}
-
-/// Checks the frames that lie in the file as a whole.
-fn frames_agree(local: &dyn OpenFile, size: u64, start: u64, body: &Segment) -> io::Result<bool> {
-    let mut frame_start = 0;
-    for frame in &body.frames {
-        let frame_end = (frame_start + FRAME).min(body.len);
-        if frame_start >= start && frame_end <= start + size {
-            let raw = read(local, frame_start - start, frame_end - frame_start)?;
-            if Checksum::of(&raw) != frame.checksum {
-                return Ok(false);
-            }
-        }
-        frame_start = frame_end;
-    }
-    Ok(true)
 }
 
 fn compare_open(

@@ -347,7 +347,7 @@ fn other_sizes_are_not_looked_at_and_other_pages_are_refused() {
 #[test]
 fn the_view_is_right_after_every_look_of_a_long_run() {
     use rand::{Rng, RngExt, SeedableRng};
-    for seed in 0..20 {
+    for seed in 0..4 {
         let mut rng = rand::rngs::SmallRng::seed_from_u64(seed);
         let (mut server, mut store) = (Server::new(MIB), store());
         for _ in 0..60 {
