@@ -57,3 +57,6 @@ pub use reign::{Applicant, Claim, Reign, StartError, begin};
 pub use service::{Primary, Setup, Tell};
 pub use settings::{BacklogFull, Durability, Settings};
 pub use ticks::{Ticks, Touch, Touched};
+
+#[cfg(test)]
+mod tests;

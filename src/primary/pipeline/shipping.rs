@@ -25,13 +25,7 @@ pub(super) const MEASURE_EVERY: Duration = Duration::from_secs(1);
 impl Pipeline {
     /// Ships the next batch of the work.
     pub(super) async fn carry_out(&mut self, mut work: Work) -> Option<Ended> {
-        let sources = Sources {
-            disk: &*self.parts.disk,
-            shipped: &self.manifest,
-            bodies: &self.bodies,
-            batch_max: self.parts.settings.batch_max,
-        };
-        match capture::cut(&mut work, &sources) {
+        match self.cut(&mut work) {
             Ok(Cutting::Batch(cut)) => return self.publish(work, cut).await,
             Ok(Cutting::Nothing) => self.is_done(),
             Ok(Cutting::Waits) if work.waits_for().is_some_and(|it| self.bodies.is_coming(it)) => {
@@ -42,6 +36,16 @@ impl Pipeline {
             Err(error) => self.trouble(&error),
         }
         None
+    }
+
+    fn cut(&self, work: &mut Work) -> io::Result<Cutting> {
+        let sources = Sources {
+            disk: &*self.parts.disk,
+            shipped: &self.manifest,
+            bodies: &self.bodies,
+            batch_max: self.parts.settings.batch_max,
+        };
+        capture::cut(work, &sources)
     }
 
     async fn publish(&mut self, work: Work, cut: Durable<Cut>) -> Option<Ended> {
