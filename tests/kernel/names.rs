@@ -176,3 +176,20 @@ fn the_kernel_believes_what_it_knows_until_it_is_told() {
         kernel.changed(Ino(123_456_789));
     });
 }
+
+#[test]
+fn a_file_named_by_link_is_known_by_that_name() {
+    both(|world| {
+        let file = world.file("temporary", b"segment");
+        let ino = Ino(file.metadata().unwrap().ino());
+        std::fs::hard_link(world.path("temporary"), world.path("segment")).unwrap();
+        std::fs::remove_file(world.path("temporary")).unwrap();
+        assert_eq!(world.mirror.path(ino).unwrap().as_str(), "segment");
+        std::fs::rename(world.path("segment"), world.path("recycled")).unwrap();
+        assert_eq!(world.mirror.path(ino).unwrap().as_str(), "recycled");
+        std::fs::hard_link(world.path("recycled"), world.path("other")).unwrap();
+        std::fs::remove_file(world.path("other")).unwrap();
+        assert_eq!(world.mirror.path(ino).unwrap().as_str(), "recycled");
+        file.sync_data().unwrap();
+    });
+}

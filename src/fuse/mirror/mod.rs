@@ -14,18 +14,16 @@ mod opens;
 mod stat;
 mod sync_pool;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
-use self::nodes::{Node, Nodes, Open};
+use self::nodes::{Node, Nodes, Open, where_is};
 use self::opens::Opens;
 use self::sync_pool::SyncPool;
 use super::errno::of_system;
@@ -76,14 +74,16 @@ impl Mirror {
     /// a volume cannot have.
     pub fn path(&self, ino: Ino) -> Option<RelPath> {
         let node = self.nodes.get(ino).ok()?;
-        let beneath =
-            read_link(&node.file)?.strip_prefix(read_link(&self.directory)?).ok()?.to_owned();
-        let path = RelPath::new(beneath.to_str()?)?;
-        // The link's text may be an old name, and it says " (deleted)" in the name's place.
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        let named = rustix::fs::statat(&self.directory, path.as_str(), flags).ok()?;
-        let real = rustix::fs::fstat(&node.file).ok()?;
-        (named.st_ino == real.st_ino && named.st_dev == real.st_dev).then_some(path)
+        let root = where_is(&self.directory)?;
+        let real = rustix::fs::fstat(&*node.file).ok()?;
+        node.by_name(|file| {
+            let path = where_is(file)?;
+            let path = RelPath::new(path.strip_prefix(&root).ok()?.to_str()?)?;
+            // The name may be removed, and may be another file's by now.
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            let named = rustix::fs::statat(&self.directory, path.as_str(), flags).ok()?;
+            (named.st_ino == real.st_ino && named.st_dev == real.st_dev).then_some(path)
+        })
     }
 
     /// The path of a name in this directory, if a volume can have it.
@@ -150,11 +150,4 @@ fn open_path(parent: &OwnedFd, name: &OsStr) -> Answer<OwnedFd> {
 fn reopen(node: &Node, access: OFlags) -> Answer<OwnedFd> {
     let flags = access | OFlags::CLOEXEC;
     rustix::fs::openat(CWD, node.proc_path(), flags, Mode::empty()).map_err(of_system)
-}
-
-/// Where this file is, as the system tells it.
-fn read_link(file: &OwnedFd) -> Option<PathBuf> {
-    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let text = rustix::fs::readlink(link, Vec::new()).ok()?;
-    Some(PathBuf::from(OsString::from_vec(text.into_bytes())))
 }

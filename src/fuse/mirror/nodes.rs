@@ -3,9 +3,12 @@
 //! its inode number to another file while the kernel uses it.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustix::fs::Statx;
 
@@ -16,6 +19,17 @@ use crate::fuse::filesystem::{Answer, Ino};
 /// Numbers for files whose own cannot serve, because they lie on another device than the root.
 const FOREIGN: u64 = 1 << 62;
 
+/// What the system adds to the path of a file that has lost that name.
+const REMOVED: &[u8] = b" (deleted)";
+
+/// Where this file is, as the system tells it: by the name that it was opened with, wherever that
+/// was moved.
+pub(super) fn where_is(file: &OwnedFd) -> Option<PathBuf> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let text = rustix::fs::readlink(link, Vec::new()).ok()?;
+    Some(PathBuf::from(OsString::from_vec(text.into_bytes())))
+}
+
 /// A file that the kernel knows of.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -23,6 +37,10 @@ pub(super) struct Node {
     pub(super) ino: Ino,
     /// Opened with `O_PATH`.
     pub(super) file: Arc<OwnedFd>,
+    /// The same file by other names that it was looked up by: the name behind `file` may be removed
+    /// while these stay, as when a database gives a file its name by `link`.
+    /// Guards: one descriptor per name.
+    also: Mutex<Vec<OwnedFd>>,
     /// Opens for writing.
     pub(super) writing: AtomicU32,
     /// Opens for writing with `O_DSYNC` or `O_SYNC`.
@@ -32,7 +50,24 @@ pub(super) struct Node {
 impl Node {
     fn new(ino: Ino, file: Arc<OwnedFd>) -> Arc<Self> {
         let (writing, synchronous) = (AtomicU32::new(0), AtomicU32::new(0));
-        Arc::new(Self { ino, file, writing, synchronous })
+        Arc::new(Self { ino, file, also: Mutex::default(), writing, synchronous })
+    }
+
+    /// The first of what this finds by the names that the file may have.
+    pub(super) fn by_name<T>(&self, find: impl Fn(&OwnedFd) -> Option<T>) -> Option<T> {
+        let also = self.also.lock().unwrap_or_else(PoisonError::into_inner);
+        find(&self.file).or_else(|| also.iter().rev().find_map(find))
+    }
+
+    fn named_too(&self, file: OwnedFd) {
+        let name = where_is(&file);
+        let is_other = |file: &OwnedFd| {
+            let place = where_is(file).filter(|place| Some(place) != name.as_ref());
+            place.is_some_and(|place| !place.as_os_str().as_bytes().ends_with(REMOVED))
+        };
+        let mut also = self.also.lock().unwrap_or_else(PoisonError::into_inner);
+        also.retain(is_other);
+        also.push(file);
     }
 
     /// A path that leads to this very file, whatever its names.
@@ -84,10 +119,16 @@ impl Nodes {
         let id = identity(&stat);
         let mut known = self.write();
         let ino = self.own_number(id).unwrap_or_else(|| known.foreign_number(id));
-        let known = known.nodes.entry(ino);
-        let (node, lookups) = known.or_insert_with(|| (Node::new(ino, Arc::new(file)), 0));
-        *lookups += 1;
-        Ok((Arc::clone(node), stat))
+        if let Some((node, lookups)) = known.nodes.get_mut(&ino) {
+            *lookups += 1;
+            if stat.stx_nlink > 1 {
+                node.named_too(file);
+            }
+            return Ok((Arc::clone(node), stat));
+        }
+        let node = Node::new(ino, Arc::new(file));
+        known.nodes.insert(ino, (Arc::clone(&node), 1));
+        Ok((node, stat))
     }
 
     /// The kernel dropped so many look-ups.
