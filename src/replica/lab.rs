@@ -1,6 +1,8 @@
 //! For tests: a volume in memory, written through the real codec and chain, and replicas of it.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use rand::rngs::StdRng;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
+use crate::fuse::mirror::Mirror;
 use crate::store::body::Source;
 use crate::store::faulty::{FaultyStore, Weather};
 use crate::store::{Appended, Candidate, Chain, Claimed, Patience, Place, Store, upload};
@@ -25,10 +28,13 @@ use crate::volume::{
 
 use super::cache::Cache;
 use super::fetch::Fetcher;
-use super::follower::{Chance, Follower};
+use super::follower::{Chance, Follower, News};
 use super::health::Health;
 use super::polling::Polling;
+use super::removed::Removed;
+use super::settings::{Access, Settings};
 use super::shown::Shown;
+use super::union::Union;
 
 /// A volume and the one who writes it.
 pub(super) struct Lab {
@@ -93,8 +99,8 @@ impl Lab {
     /// A volume whose first primary reigns.
     pub(super) async fn new() -> Self {
         let objects = Arc::new(InMemory::new());
-        let calm = FaultyStore::new(objects.clone(), 1, Weather::CALM);
-        let chain = Chain::new(store(Arc::clone(&objects) as Arc<dyn ObjectStore>));
+        let calm = FaultyStore::new(Arc::<InMemory>::clone(&objects), 1, Weather::CALM);
+        let chain = Chain::new(store(Arc::<InMemory>::clone(&objects)));
         let mut lab = Self {
             objects,
             faulty: calm,
@@ -191,6 +197,33 @@ impl Lab {
         let mut reader = self.reader(1 << 30);
         reader.follower.start().await.unwrap();
         reader
+    }
+
+    /// The mount of a replica over a directory of its own, and what tells it the news.
+    pub(super) async fn union(&self, access: Access) -> (Arc<Union>, Reader) {
+        let beneath = self.directory.path().join("beneath");
+        std::fs::create_dir_all(&beneath).unwrap();
+        self.union_over(OwnedFd::from(File::open(beneath).unwrap()), access).await
+    }
+
+    /// The mount of a replica over this directory.
+    pub(super) async fn union_over(
+        &self,
+        beneath: OwnedFd,
+        access: Access,
+    ) -> (Arc<Union>, Reader) {
+        let reader = self.reader(1 << 30);
+        let removed = (access == Access::Union).then(|| Removed::open(beneath.as_fd()).unwrap());
+        let mirror = Mirror::new(Arc::new(beneath), Duration::ZERO).unwrap();
+        let layout = crate::layout::by_name("postgres").unwrap();
+        let settings = Settings { access, ..Settings::default() };
+        let shown = Arc::clone(&reader.shown);
+        let union = Union::new(shown, (mirror, removed), layout, settings, Handle::current());
+        let (union, Reader { store, shown, health, follower }) = (Arc::new(union), reader);
+        let told = Arc::clone(&union);
+        let mut follower = follower.telling(News::new(move |changes| told.tell(&changes)));
+        follower.start().await.unwrap();
+        (union, Reader { store, shown, health, follower })
     }
 
     /// Flips a bit of the only body.

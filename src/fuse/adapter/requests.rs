@@ -241,8 +241,11 @@ impl fuser::Filesystem for Requests {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        self.call("release").release(Ino(ino.0), Handle(handle.0));
+        // First, so that a filesystem never takes an inode for one without opens in the kernel
+        // which has some: it may be about to let a writer in.
         self.shared.ways.released(Ino(ino.0));
+        self.call("release").release(Ino(ino.0), Handle(handle.0));
+        self.shared.ways.forgotten(Ino(ino.0));
         reply.ok();
     }
 

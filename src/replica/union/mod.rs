@@ -17,6 +17,8 @@ mod listing;
 mod names;
 mod nodes;
 mod opens;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
