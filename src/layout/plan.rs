@@ -59,8 +59,8 @@ pub struct Plan {
     pub database: Option<String>,
     /// How many bytes the steps will carry: the backlog, before compression.
     pub backlog: u64,
-    /// What an operator must hear, one sentence each, because replicas would wait for ever. A
-    /// problem may pass by itself: what stays from look to look is worth a warning.
+    /// What an operator must hear, one sentence each, because replicas would wait for ever.
+    /// Complete where [`Scope::All`] was looked at.
     pub problems: Vec<String>,
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Work {
     database: Option<String>,
     /// How many bytes are left.
     pub(super) backlog: u64,
+    /// What an operator must hear.
+    pub(super) problems: Vec<String>,
 }
 
 /// The edits of one batch and their bytes.
@@ -83,6 +85,7 @@ pub(super) fn look(
         identities: witness.into_identities(),
         database: plan.database,
         backlog: plan.backlog,
+        problems: plan.problems,
     })
 }
 

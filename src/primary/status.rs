@@ -37,7 +37,7 @@ pub(super) fn status(
     Status {
         role: "primary".to_owned(),
         state: state.to_owned(),
-        problem: account.fenced.clone().or(outage).or_else(|| account.problem.clone()),
+        problem: account.fenced.clone().or(outage).or_else(|| trouble(account)),
         volume: identity.volume.clone(),
         url: identity.url.clone(),
         layout: identity.layout.clone(),
@@ -55,6 +55,12 @@ pub(super) fn status(
         held_files: Some(account.held),
         ..Status::default()
     }
+}
+
+/// What is wrong on this host.
+fn trouble(account: &Account) -> Option<String> {
+    let flaws = || (!account.flaws.is_empty()).then(|| account.flaws.join("; "));
+    account.problem.clone().or_else(flaws)
 }
 
 fn seconds_between(earlier: WallTime, later: WallTime) -> f64 {

@@ -67,7 +67,7 @@ pub(super) fn capture(look: &Look<'_>) -> io::Result<Plan> {
         for (id, numbers) in wanted.logs.iter().filter(|(id, _)| id.timeline == timeline) {
             if known {
                 capture.log(*id, numbers.clone())?;
-            } else {
+            } else if matches!(look.scope, Scope::All) {
                 capture.plan.problems.push(format!(
                     "timeline {timeline} is held back: its history file {} is neither here nor in \
                      the store; copy it from an archive into pg_wal",

@@ -271,6 +271,7 @@ impl Pipeline {
             Work::default()
         };
         if everywhere {
+            self.hear(&work.problems);
             self.bodies.ask_only(work.seals());
         } else {
             self.bodies.ask(work.seals());

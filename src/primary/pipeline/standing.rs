@@ -96,6 +96,18 @@ impl Pipeline {
         }
     }
 
+    /// The layout says what is wrong with the files: an operator hears each flaw once.
+    pub(super) fn hear(&self, flaws: &[String]) {
+        let front = &self.parts.front;
+        let known = front.account().flaws.clone();
+        for flaw in flaws.iter().filter(|flaw| !known.contains(flaw)) {
+            warn!("{flaw}");
+        }
+        if known != flaws {
+            front.note(|account| account.flaws = flaws.to_vec());
+        }
+    }
+
     /// Forgets the plan and looks everywhere after this pause. Syncs that were covered stay so:
     /// that look begins after them too.
     pub(super) fn look_again(&mut self, pause: Duration) {
