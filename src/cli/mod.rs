@@ -3,11 +3,18 @@
 //!
 //! Exit codes: see [`failure::EXIT_CODES`].
 
+pub mod cat;
 pub mod clock;
 pub mod failure;
+pub mod log;
 pub mod logging;
+pub mod ls;
 pub mod mount;
+pub mod output;
+pub mod pages;
 pub mod reach;
+pub mod status;
+pub mod umount;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -29,6 +36,17 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Mount(mount::Mount),
+    Umount(umount::Umount),
+    Status(status::Status),
+    Log(log::Log),
+    Ls(ls::Ls),
+    Cat(cat::Cat),
+    #[command(hide = true)]
+    ManPages(pages::ManPages),
+    #[command(hide = true)]
+    Completions(pages::Completions),
+    #[command(hide = true)]
+    Options(pages::Options),
 }
 
 /// Runs what the command line says.
@@ -48,6 +66,14 @@ impl Verb {
     fn run(self) -> Result<(), Failure> {
         match self {
             Self::Mount(verb) => verb.run(),
+            Self::Umount(verb) => verb.run(),
+            Self::Status(verb) => verb.run(),
+            Self::Log(verb) => verb.run(),
+            Self::Ls(verb) => verb.run(),
+            Self::Cat(verb) => verb.run(),
+            Self::ManPages(verb) => verb.run(),
+            Self::Completions(verb) => verb.run(),
+            Self::Options(verb) => verb.run(),
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | [`election`] | the fence that makes a node the primary |
 //! | [`body`] | segment bodies: upload frame by frame, fetch of ranges |
 //! | [`volume`] | the `volume` object: created once, checked at each mount |
+//! | [`contents`] | the bytes of a whole file, in order |
 //! | [`faulty`] | for tests: a store with every fault that real ones have |
 //!
 //! An error is not an answer: what a failed create means is decided here, by reading the object
@@ -23,6 +24,7 @@ pub mod body;
 pub mod chain;
 pub mod checkpoints;
 pub mod connect;
+pub mod contents;
 mod directory;
 pub mod election;
 pub mod faulty;

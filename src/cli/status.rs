@@ -1,0 +1,185 @@
+//! `walfs status`: how a mount is, or what a volume contains.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::fuse::hidden;
+use crate::fuse::mounts;
+use crate::fuse::status::{FILE, Status as Told};
+use crate::store::chain::Chain;
+use crate::volume::Manifest;
+use crate::volume::info::VolumeInfo;
+
+use super::failure::{Exit, Failure};
+use super::output::{bytes, facts, print, print_json, seconds};
+use super::reach::{Reached, Which};
+
+/// Tell how a mount is, or what a volume contains
+#[derive(Debug, Args)]
+pub struct Status {
+    /// A mount's directory, or a volume's URL.
+    #[arg(value_name = "DIR|URL", help = "A mount's directory, or a volume's URL")]
+    what: String,
+    /// Settings of the store's client, with a URL: store.NAME=VALUE, separated by commas
+    #[arg(short = 'o', value_name = "OPTIONS")]
+    options: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    /// Tells.
+    pub fn run(self) -> Result<(), Failure> {
+        if !self.what.contains("://") {
+            let told = of_mount(Path::new(&self.what))?;
+            return if self.json { print_json(&told) } else { print(&describe_mount(&told)) };
+        }
+        let json = self.json;
+        let which = Which { url: self.what, options: self.options };
+        which.reach(async |reached: Reached| {
+            let manifest = reached.manifest().await?;
+            let told = Contents::new(&reached.info, &reached.chain, &manifest);
+            if json { print_json(&told) } else { print(&describe_volume(&told)) }
+        })
+    }
+}
+
+/// What a mount tells about itself.
+pub fn of_mount(dir: &Path) -> Result<Told, Failure> {
+    let shown = dir.display();
+    let text = match fs::read(dir.join(hidden::NAME).join(FILE)) {
+        Ok(text) => text,
+        Err(error) if is_dead(&error) => {
+            return Err(Failure::error(format!(
+                "{shown}: the mount's daemon is dead; unmount it with: walfs umount {shown}, and \
+                 mount it again"
+            )));
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(Failure::new(Exit::Refused, format!("{shown}: {error}")));
+        }
+        Err(_) if dir.is_dir() => {
+            return Err(Failure::error(format!(
+                "{shown}: not a walfs mount; {}",
+                match of_ours().as_slice() {
+                    [] => "there is none on this host".to_owned(),
+                    known => format!("there are: {}", known.join(", ")),
+                }
+            )));
+        }
+        Err(error) => {
+            return Err(Failure::error(format!("{shown}: {error}; give a directory or a URL")));
+        }
+    };
+    serde_json::from_slice(&text)
+        .map_err(|error| Failure::error(format!("{shown}: its status cannot be read: {error}")))
+}
+
+/// Whether this is what a mount without a daemon answers.
+pub fn is_dead(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code == Some(libc::ENOTCONN) || code == Some(libc::ECONNABORTED)
+}
+
+fn of_ours() -> Vec<String> {
+    let ours = mounts::all().unwrap_or_default().into_iter().filter(mounts::Mount::is_walfs);
+    ours.map(|mount| mount.point.display().to_string()).collect()
+}
+
+/// What a volume contains. A stable shape: fields are added, never renamed or removed.
+#[derive(Debug, Serialize)]
+struct Contents {
+    volume: String,
+    url: String,
+    layout: String,
+    created: String,
+    epoch: u64,
+    primary: Option<String>,
+    primary_since: Option<String>,
+    position: Option<String>,
+    position_time: Option<String>,
+    database: Option<String>,
+    files: usize,
+    bytes: u64,
+    segments: usize,
+}
+
+impl Contents {
+    fn new(info: &VolumeInfo, chain: &Chain, manifest: &Manifest) -> Self {
+        let reign = manifest.reign.as_ref();
+        Self {
+            volume: info.volume.to_string(),
+            url: chain.store().url().to_owned(),
+            layout: info.layout.clone(),
+            created: info.created.to_string(),
+            epoch: manifest.epoch().0,
+            primary: reign.map(|fence| fence.node_name.clone()),
+            primary_since: reign.map(|fence| fence.time.to_string()),
+            position: manifest.position.map(|position| position.to_string()),
+            position_time: manifest.position.map(|_| manifest.time.to_string()),
+            database: manifest.database.clone(),
+            files: manifest.file_count(),
+            bytes: manifest.byte_count(),
+            segments: manifest.segments.len(),
+        }
+    }
+}
+
+fn describe_volume(told: &Contents) -> String {
+    facts([
+        ("volume", Some(format!("{} (layout {})", told.volume, told.layout))),
+        ("store", Some(told.url.clone())),
+        ("created", Some(told.created.clone())),
+        ("primary", primary(told.primary.as_deref(), told.primary_since.as_deref(), told.epoch)),
+        ("position", position(told.position.as_deref(), told.position_time.as_deref())),
+        ("database", told.database.clone()),
+        ("files", Some(format!("{}, {}", told.files, bytes(told.bytes)))),
+    ])
+}
+
+fn describe_mount(told: &Told) -> String {
+    let backlog = told.backlog_bytes.map(|backlog| match told.backlog_seconds {
+        Some(age) => format!("{}, the oldest {} old", bytes(backlog), seconds(age)),
+        None => bytes(backlog),
+    });
+    let cache = told.cache_bytes.map(|used| match told.cache_size {
+        Some(size) => format!("{} of {}", bytes(used), bytes(size)),
+        None => bytes(used),
+    });
+    let counts = |counts: &std::collections::BTreeMap<String, u64>| {
+        let some = counts.iter().filter(|(_, count)| **count > 0);
+        some.map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
+    };
+    facts([
+        ("role", Some(format!("{}, {}", told.role, told.state))),
+        ("problem", told.problem.clone()),
+        ("volume", Some(format!("{} (layout {})", told.volume, told.layout))),
+        ("store", Some(told.url.clone())),
+        ("node", Some(format!("{} {}", told.node_name, told.node))),
+        ("primary", primary(told.primary.as_deref(), told.primary_since.as_deref(), told.epoch)),
+        ("position", position(told.position.as_deref(), told.position_time.as_deref())),
+        ("database", told.database.clone()),
+        ("backlog", backlog),
+        ("held files", told.held_files.filter(|held| *held > 0).map(|held| held.to_string())),
+        ("store answered", told.store_seconds.map(|age| format!("{} ago", seconds(age)))),
+        ("publish lag", told.publish_lag_seconds.map(seconds)),
+        ("cache", cache),
+        ("requests", Some(counts(&told.requests)).filter(|text| !text.is_empty())),
+        ("bytes", Some(counts(&told.bytes)).filter(|text| !text.is_empty())),
+        ("passthrough", Some(if told.passthrough { "yes" } else { "no" }.to_owned())),
+        ("pid", Some(told.pid.to_string())),
+    ])
+}
+
+fn primary(name: Option<&str>, since: Option<&str>, epoch: u64) -> Option<String> {
+    Some(format!("{} since {}, epoch {epoch}", name?, since.unwrap_or("the beginning")))
+}
+
+fn position(position: Option<&str>, time: Option<&str>) -> Option<String> {
+    Some(format!("{} at {}", position?, time.unwrap_or("an unknown time")))
+}
