@@ -309,10 +309,16 @@ impl Capture<'_> {
         if files.contains_key(&path) || before.is_some_and(|before| before + 1 == number) {
             return Ok(());
         }
-        let in_store = files.range(..path.clone()).next_back().and_then(|(path, _)| {
-            let Some(Name::Segment(name)) = Name::of(path) else { return None };
-            (name.timeline == log.timeline()).then(|| name.number(log.segment_size())).flatten()
-        });
+        let number_of = |path: &RelPath| match Name::of(path) {
+            Some(Name::Segment(name)) if name.timeline == log.timeline() => {
+                name.number(log.segment_size())
+            }
+            _ => None,
+        };
+        let timeline = format!("{:08X}", log.timeline());
+        let earlier = files.range(..path.clone()).rev().map(|(path, _)| path);
+        let in_store =
+            earlier.take_while(|path| path.as_str().starts_with(&timeline)).find_map(number_of);
         let last = match before.max(in_store) {
             Some(last) => Some(last),
             None => history::fork(self.look, log.timeline(), log.segment_size())?

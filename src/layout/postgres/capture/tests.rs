@@ -316,6 +316,21 @@ fn a_gap_is_told_and_shipping_goes_on() {
 }
 
 #[test]
+fn the_note_of_a_backup_hides_no_gap() {
+    let (mut server, mut store) = (Server::new(MIB), store());
+    server.fill(1);
+    let note = format!("{}.00000028.backup", server.name(1, 2));
+    server.disk.write(&note, 0, b"START WAL LOCATION");
+    let plan = store.all(&server.disk);
+    assert_eq!(steps(&plan).last(), Some(&format!("pointer {note}")));
+    server.fill(4);
+    for number in 2..4 {
+        server.disk.remove(&server.name(1, number));
+    }
+    assert!(store.all(&server.disk).problems[0].starts_with("WAL is missing"));
+}
+
+#[test]
 fn a_disk_that_was_set_back_is_told() {
     let (mut server, mut store) = (Server::new(MIB), store());
     let name = server.commit(100);
