@@ -123,6 +123,8 @@ impl Fetcher {
         if self.cache.verified(name).is_some() || body.len > self.cache.limit() {
             return Ok(());
         }
+        // A tail that became the body may have been longer once; the kernel would show that.
+        self.cache.trim(name, body.len);
         for _ in 0..ROUNDS {
             let lease = self.cache.lease(name);
             let stamp = lease.as_ref().and_then(|leased| leased.stamp().ok());

@@ -85,7 +85,7 @@ impl Shown {
         alone.then(|| self.cache.verified(Name::Body(*id))).flatten()
     }
 
-    /// A sealed file was opened: it and the next ones in the order of names will be read.
+    /// A sealed file is being read: it and the next ones in the order of names will be wanted.
     pub fn fetch_ahead(&self, seen: &Seen, files: usize) {
         let Some((id, body)) = &seen.body else { return };
         drop(self.fetcher.complete(*id, body));

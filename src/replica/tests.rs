@@ -290,3 +290,22 @@ async fn a_removed_file_that_comes_again_is_another_one() {
     assert_eq!(reader.read("b", 0, 9).await.unwrap(), "other");
     assert_eq!(reader.gets(), gets);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_shrank_before_it_was_sealed_ends_where_it_ends() {
+    let mut lab = Lab::new().await;
+    let mut reader = lab.started().await;
+    lab.write("a", 16384, 0, &noise(1, 2 * PAGE));
+    lab.publish().await;
+    lab.write("a", 8192, 0, &noise(2, PAGE));
+    lab.publish().await;
+    lab.seal(&[("a", &noise(2, PAGE))]).await;
+    lab.publish().await;
+    reader.follower.step().await;
+    let seen = reader.shown.see(&path("a")).unwrap();
+    reader.shown.fetch_ahead(&seen, 0);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let whole = reader.shown.whole(&seen).unwrap();
+    assert_eq!(whole.file.metadata().unwrap().len(), 8192);
+    assert_eq!(reader.read("a", 0, 3 * PAGE).await.unwrap(), noise(2, PAGE));
+}

@@ -105,6 +105,20 @@ impl Cache {
         self.tell(name, written);
     }
 
+    /// Cuts off what a file has beyond this length.
+    pub fn trim(&self, name: Name, len: u64) {
+        let trim = |leased: Arc<Leased>| -> io::Result<()> {
+            if leased.file.metadata()?.len() > len {
+                leased.file.set_len(len)?;
+                self.lock().grew(name, leased.allocated()?);
+            }
+            Ok(())
+        };
+        if let Some(leased) = self.lease(name) {
+            self.tell(name, trim(leased));
+        }
+    }
+
     /// Lets a file go.
     pub fn forget(&self, name: Name) {
         let mut ledger = self.lock();
@@ -149,7 +163,9 @@ impl Cache {
             written = leased.file.write_all_at(bytes, offset);
         }
         self.lock().grew(name, leased.allocated()?);
-        written
+        written?;
+        self.works();
+        Ok(())
     }
 
     /// The file of this name, made if need be, once there is room for so many more bytes.
@@ -187,23 +203,22 @@ impl Cache {
         self.folder.remove(name)
     }
 
-    /// Says once that the cache's disk fails, and once that it works again.
+    /// Says once that the cache's disk fails.
     fn tell<T>(&self, name: Name, outcome: io::Result<T>) -> Option<T> {
-        let failed = outcome.is_err();
-        let before = self.failing.swap(failed, Ordering::Relaxed);
-        match outcome {
-            Ok(value) => {
-                if before {
-                    info!("the cache's disk works again");
-                }
-                Some(value)
-            }
-            Err(error) => {
-                if !before {
-                    warn!(file = %name, "the cache's disk fails ({error}): serving without caching");
-                }
-                None
-            }
+        let error = match outcome {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            warn!(file = %name, "the cache's disk fails ({error}): serving without caching");
+        }
+        None
+    }
+
+    /// Says once that the cache's disk works again.
+    fn works(&self) {
+        if self.failing.swap(false, Ordering::Relaxed) {
+            info!("the cache's disk works again");
         }
     }
 

@@ -18,7 +18,7 @@ const SECTOR: u64 = 512;
 /// A file's; `root` are those of the directory beneath.
 pub(super) fn file(ino: Ino, file: &File, root: &Attr) -> Attr {
     let allocated = match &file.content {
-        Content::Open(extents) => extents.iter().map(|extent| extent.len).sum(),
+        Content::Open(extents) => extents.end(),
         Content::Sealed { .. } | Content::Pointer(_) => file.size,
     };
     let mode = libc::S_IFREG | (root.mode & FILE_RIGHTS);

@@ -161,7 +161,13 @@ impl FileSystem for Union {
             return self.mirror.read(ino, handle, offset, size, reply);
         }
         match self.opens.get(handle) {
-            Ok(open) => self.read_shown(open.seen.clone(), offset, size, reply),
+            Ok(open) => {
+                let seen = self.shown.latest(&open.seen);
+                if open.is_first_read() {
+                    self.shown.fetch_ahead(&seen, self.settings.read_ahead);
+                }
+                self.read_shown(seen, offset, size, reply);
+            }
             Err(error) => reply.send(Err(error)),
         }
     }
@@ -287,8 +293,12 @@ impl Union {
         let Node::File(seen) = self.latest(self.nodes.get(ino)?) else {
             return Err(Errno::EISDIR);
         };
-        self.shown.fetch_ahead(&seen, self.settings.read_ahead);
         let whole = self.shown.whole(&seen);
+        // A database may open all files only to sync them: what is not here yet is fetched when
+        // somebody reads it. What is here will be read in the kernel, which we do not see.
+        if whole.is_some() {
+            self.shown.fetch_ahead(&seen, self.settings.read_ahead);
+        }
         self.opens.add(seen, flags & libc::O_ACCMODE != libc::O_RDONLY, whole)
     }
 

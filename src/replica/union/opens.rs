@@ -2,7 +2,7 @@
 //! kernel could damage the cache, so that the second to come of the two is turned away.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::fuse::errno::{READ_ONLY, RELEASED};
@@ -21,7 +21,8 @@ pub(super) struct Open {
     /// The file, as it was at the open.
     pub(super) seen: Seen,
     /// Its bytes in the cache stay while it is open.
-    pub(super) _lease: Option<Arc<Leased>>,
+    _lease: Option<Arc<Leased>>,
+    read: AtomicBool,
     way: Way,
 }
 
@@ -30,6 +31,17 @@ enum Way {
     Kernel,
     Daemon,
     Writer,
+}
+
+impl Open {
+    fn new(seen: Seen, lease: Option<Arc<Leased>>, way: Way) -> Self {
+        Self { seen, _lease: lease, read: AtomicBool::new(false), way }
+    }
+
+    /// Whether this is the first read.
+    pub(super) fn is_first_read(&self) -> bool {
+        !self.read.swap(true, Ordering::Relaxed)
+    }
 }
 
 /// All opens.
@@ -55,7 +67,6 @@ impl Opens {
         whole: Option<Arc<Leased>>,
     ) -> Answer<Opened> {
         let ino = nodes::file(&seen.path, seen.life);
-        let sealed = seen.body.is_some();
         let mut table = self.table();
         let ways = table.ways.entry(ino).or_default();
         let kernel = whole.as_ref().and_then(|leased| leased.shared().ok());
@@ -63,12 +74,12 @@ impl Opens {
             _ if writable && ways.contains(&Way::Kernel) => return Err(READ_ONLY),
             _ if writable => (Way::Writer, Io::Daemon),
             Some(file) if !ways.contains(&Way::Writer) => (Way::Kernel, Io::Passthrough(file)),
-            _ if sealed => (Way::Daemon, Io::DaemonCached),
+            // What the kernel kept may be from before the last batch.
             _ => (Way::Daemon, Io::Daemon),
         };
         ways.push(way);
         let handle = Handle(FIRST + self.last.fetch_add(1, Ordering::Relaxed));
-        table.opens.insert(handle, Arc::new(Open { seen, _lease: whole, way }));
+        table.opens.insert(handle, Arc::new(Open::new(seen, whole, way)));
         Ok(Opened { handle, io })
     }
 

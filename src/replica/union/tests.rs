@@ -164,7 +164,7 @@ async fn readers_in_the_kernel_and_writers_do_not_mix() {
     let writer = open(&union, SEGMENT, libc::O_RDWR).unwrap();
     verified(&reader, &seen).await;
     let kept_out = open(&union, SEGMENT, libc::O_RDONLY).unwrap();
-    assert!(matches!((&writer.io, &kept_out.io), (Io::Daemon, Io::DaemonCached)));
+    assert!(matches!((&writer.io, &kept_out.io), (Io::Daemon, Io::Daemon)));
     union.release(ino, writer.handle);
     let in_kernel = open(&union, SEGMENT, libc::O_RDONLY).unwrap();
     assert!(matches!(in_kernel.io, Io::Passthrough(_)));
@@ -239,4 +239,22 @@ async fn follow_mounted(passthrough: Passthrough) {
     drop(mounted);
     assert_eq!(fs::read(point.join("xlogtemp.7")).unwrap(), b"local");
     assert!(fs::metadata(point.join(NEXT)).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opening_and_syncing_every_file_fetches_nothing() {
+    let mut lab = Lab::new().await;
+    lab.seal(&[(SEGMENT, &noise(1, 9000))]).await;
+    lab.seal(&[(NEXT, &noise(2, 9000))]).await;
+    lab.publish().await;
+    let (union, reader) = lab.union(Access::Union).await;
+    let gets = reader.gets();
+    for (name, flags) in [(SEGMENT, libc::O_RDONLY), (SEGMENT, libc::O_RDWR), (NEXT, 0)] {
+        let ino = look(&union, name).unwrap().attr.ino;
+        let handle = open(&union, name, flags).unwrap().handle;
+        ask(|it| union.fsync(ino, handle, false, it)).unwrap();
+        union.release(ino, handle);
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert_eq!(reader.gets(), gets);
 }
