@@ -344,3 +344,6 @@ impl Range {
 fn length(len: usize) -> u64 {
     u64::try_from(len).expect("memory is smaller than 2^64 bytes")
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,7 @@ pub struct Account {
     pub held: u64,
     /// What is wrong on this host, and what to do about it.
     pub problem: Option<String>,
-    /// What the layout found wrong with the files when it last looked everywhere.
+    /// What the layout found wrong with the files, two looks in a row.
     pub flaws: Vec<String>,
     /// The loop is shipping what is left.
     pub stopping: bool,

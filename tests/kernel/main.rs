@@ -9,5 +9,6 @@ mod files;
 mod hidden;
 mod mounting;
 mod names;
+mod primary;
 mod speed;
 mod world;

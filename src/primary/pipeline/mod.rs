@@ -82,6 +82,8 @@ pub struct Pipeline {
     covered: Vec<Reply<()>>,
     watch: Watch,
     rounds: Rounds,
+    /// What the layout found wrong when it last looked everywhere.
+    flaws: Vec<String>,
     /// When the first of the hints came that were not looked at yet.
     hinted: Option<Instant>,
     /// When something last happened.
@@ -114,6 +116,7 @@ impl Pipeline {
             covered: Vec::new(),
             watch: Watch::default(),
             rounds: Rounds::new(&parts.settings, now),
+            flaws: Vec::new(),
             hinted: None,
             stirred: now,
             glanced: now,
@@ -141,7 +144,11 @@ impl Pipeline {
         let front = Arc::clone(&self.parts.front);
         match &ended {
             Ended::Fenced(by) => {
-                error!("this primary was replaced, the mount is read-only from here on: {by}");
+                let backlog = front.account().backlog;
+                error!(
+                    backlog,
+                    "this primary was replaced, the mount is read-only from here on: {by}"
+                );
                 front.note(|account| account.fenced = Some(by.clone()));
                 front.barrier.set(State::Fenced);
                 front.barrier.return_syncs(self.covered);
@@ -265,18 +272,20 @@ impl Pipeline {
         self.hinted = None;
         let everywhere = reach == Reach::Everywhere || touched.everywhere;
         let scope = if everywhere { Scope::All } else { Scope::Only(&touched.paths) };
-        let work = if everywhere || !touched.paths.is_empty() {
+        let mut work = if everywhere || !touched.paths.is_empty() {
             capture::look(&**disk, &**layout, &self.manifest, scope)?
         } else {
             Work::default()
         };
         if everywhere {
-            self.hear(&work.problems);
             self.bodies.ask_only(work.seals());
         } else {
             self.bodies.ask(work.seals());
         }
         self.let_go(&work, scope)?;
+        if everywhere {
+            self.hear(std::mem::take(&mut work.problems));
+        }
         self.clear_trouble();
         self.weigh(work.backlog);
         self.work = Some(work);

@@ -142,6 +142,8 @@ impl Pipeline {
             () = due => return self.measure(),
         };
         match self.bodies.settle(ended) {
+            // The files changed meanwhile, and what they are now is another look's.
+            Ok(paths) if paths.is_empty() => self.look_again(MOVED_PAUSE),
             Ok(paths) => {
                 for path in &paths {
                     self.parts.front.ticks.touch(path, Touch::Synced);

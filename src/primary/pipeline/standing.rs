@@ -96,15 +96,19 @@ impl Pipeline {
         }
     }
 
-    /// The layout says what is wrong with the files: an operator hears each flaw once.
-    pub(super) fn hear(&self, flaws: &[String]) {
+    /// The layout says what is wrong with the files. What it still says at the next look is not
+    /// passing: an operator hears it, once.
+    pub(super) fn hear(&mut self, flaws: Vec<String>) {
+        let last = std::mem::replace(&mut self.flaws, flaws);
+        let stayed: Vec<String> =
+            self.flaws.iter().filter(|flaw| last.contains(flaw)).cloned().collect();
         let front = &self.parts.front;
-        let known = front.account().flaws.clone();
-        for flaw in flaws.iter().filter(|flaw| !known.contains(flaw)) {
+        let known = &front.account().flaws;
+        for flaw in stayed.iter().filter(|flaw| !known.contains(flaw)) {
             warn!("{flaw}");
         }
-        if known != flaws {
-            front.note(|account| account.flaws = flaws.to_vec());
+        if *known != stayed {
+            front.note(|account| account.flaws = stayed);
         }
     }
 

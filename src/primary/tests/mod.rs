@@ -5,4 +5,4 @@ mod backlog;
 mod holding;
 mod publishing;
 mod reigns;
-mod world;
+pub(super) mod world;

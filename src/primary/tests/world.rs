@@ -26,22 +26,22 @@ use crate::store::faulty::{FaultyStore, Weather};
 use crate::store::{Chain, Place, Store};
 use crate::volume::{Clock, Manifest, RelPath, VolumeId, WallTime};
 
-pub(super) const SEGMENT: u64 = 1 << 20;
+pub(in crate::primary) const SEGMENT: u64 = 1 << 20;
 
 #[derive(Debug, Default)]
-pub(super) struct World {
+pub(in crate::primary) struct World {
     objects: Arc<InMemory>,
     nodes: Mutex<u64>,
 }
 
 /// A host: a directory, a database that writes to it, a way to the store.
-pub(super) struct Node {
-    pub(super) directory: TempDir,
-    pub(super) faulty: FaultyStore,
-    pub(super) store: Store,
-    pub(super) front: Arc<Front>,
-    pub(super) settings: Settings,
-    pub(super) log: Synthetic,
+pub(in crate::primary) struct Node {
+    pub(in crate::primary) directory: TempDir,
+    pub(in crate::primary) faulty: FaultyStore,
+    pub(in crate::primary) store: Store,
+    pub(in crate::primary) front: Arc<Front>,
+    pub(in crate::primary) settings: Settings,
+    pub(in crate::primary) log: Synthetic,
     name: String,
     seed: u64,
     running: Option<JoinHandle<Ended>>,
@@ -70,26 +70,26 @@ impl Writers for Nobody {
     }
 }
 
-pub(super) fn path(text: &str) -> RelPath {
+pub(in crate::primary) fn path(text: &str) -> RelPath {
     RelPath::new(text).unwrap()
 }
 
 /// The path of this segment of timeline 1.
-pub(super) fn segment(number: u64) -> RelPath {
+pub(in crate::primary) fn segment(number: u64) -> RelPath {
     path(&format!("0000000100000000{number:08X}"))
 }
 
 /// Settings that ship each sync at once.
-pub(super) fn at_once() -> Settings {
+pub(in crate::primary) fn at_once() -> Settings {
     Settings { interval: Duration::ZERO, ..Settings::default() }
 }
 
-pub(super) fn secs(seconds: u64) -> Duration {
+pub(in crate::primary) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 impl World {
-    pub(super) fn node(&self, settings: Settings) -> Node {
+    pub(in crate::primary) fn node(&self, settings: Settings) -> Node {
         let mut nodes = self.nodes.lock().unwrap();
         *nodes += 1;
         let seed = *nodes;
@@ -110,13 +110,13 @@ impl World {
     }
 
     /// What the store says now, asked in calm weather.
-    pub(super) async fn manifest(&self) -> Manifest {
+    pub(in crate::primary) async fn manifest(&self) -> Manifest {
         let chain = self.node(Settings::default()).chain();
         chain.catch_up(Manifest::empty(), &mut |_, _| {}).await.unwrap()
     }
 
     /// The files as another node would get them at a takeover.
-    pub(super) async fn files(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(in crate::primary) async fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let mut other = self.node(Settings::default());
         other.begin(Claim::TakeOver).await.unwrap();
         other.files()
@@ -124,17 +124,17 @@ impl World {
 }
 
 impl Node {
-    pub(super) fn chain(&self) -> Chain {
+    pub(in crate::primary) fn chain(&self) -> Chain {
         Chain::new(self.store.clone())
     }
 
-    pub(super) fn disk(&self) -> Arc<LocalDisk> {
+    pub(in crate::primary) fn disk(&self) -> Arc<LocalDisk> {
         let directory = Arc::new(File::open(self.directory.path()).unwrap().into());
         Arc::new(LocalDisk::open(directory, Arc::new(Nobody)).unwrap())
     }
 
     /// A new process of this node stands for election.
-    pub(super) async fn begin(&mut self, claim: Claim) -> Result<Reign, StartError> {
+    pub(in crate::primary) async fn begin(&mut self, claim: Claim) -> Result<Reign, StartError> {
         self.seed += 1;
         let mut rng = StdRng::seed_from_u64(self.seed);
         let volume = VolumeId([7; 16]);
@@ -144,12 +144,12 @@ impl Node {
     }
 
     /// A new process of this node becomes primary and runs.
-    pub(super) async fn start(&mut self) {
+    pub(in crate::primary) async fn start(&mut self) {
         let reign = self.begin(Claim::Continue).await.unwrap();
         self.run(reign);
     }
 
-    pub(super) fn run(&mut self, reign: Reign) {
+    pub(in crate::primary) fn run(&mut self, reign: Reign) {
         self.front = Arc::default();
         let layout: Arc<dyn Layout> = Arc::new(Postgres);
         let parts = Parts {
@@ -164,23 +164,23 @@ impl Node {
     }
 
     /// The process is gone from one moment to the next.
-    pub(super) async fn crash(&mut self) {
+    pub(in crate::primary) async fn crash(&mut self) {
         let running = self.running.take().unwrap();
         running.abort();
         assert!(running.await.is_err());
     }
 
-    pub(super) async fn stop(&mut self, within: Duration) -> Ended {
+    pub(in crate::primary) async fn stop(&mut self, within: Duration) -> Ended {
         self.front.stop(within);
         self.ended().await
     }
 
-    pub(super) async fn ended(&mut self) -> Ended {
+    pub(in crate::primary) async fn ended(&mut self) -> Ended {
         self.running.take().unwrap().await.unwrap()
     }
 
     /// The database writes so many bytes of records, without a sync.
-    pub(super) fn write(&mut self, bytes: usize) -> Vec<RelPath> {
+    pub(in crate::primary) fn write(&mut self, bytes: usize) -> Vec<RelPath> {
         self.log.append(&vec![b'x'; bytes]);
         let mut paths = Vec::new();
         for (at, page) in self.log.take() {
@@ -201,21 +201,24 @@ impl Node {
     }
 
     /// The database commits so many bytes of records.
-    pub(super) fn commit(&mut self, bytes: usize) {
+    pub(in crate::primary) fn commit(&mut self, bytes: usize) {
         for path in self.write(bytes) {
             self.front.ticks.touch(&path, Touch::Synced);
         }
     }
 
     /// Records until this segment has begun.
-    pub(super) fn fill_up_to(&mut self, number: u64) {
+    pub(in crate::primary) fn fill_up_to(&mut self, number: u64) {
         while self.log.end().0 <= number * SEGMENT {
             self.commit(100_000);
         }
     }
 
     /// The database commits and waits for the store. What it was answered, if it was.
-    pub(super) fn commit_in_store(&mut self, bytes: usize) -> Arc<Mutex<Option<Answer<()>>>> {
+    pub(in crate::primary) fn commit_in_store(
+        &mut self,
+        bytes: usize,
+    ) -> Arc<Mutex<Option<Answer<()>>>> {
         self.commit(bytes);
         let seen = Arc::<Mutex<Option<Answer<()>>>>::default();
         let answered = Arc::clone(&seen);
@@ -225,7 +228,7 @@ impl Node {
     }
 
     /// The files of the directory.
-    pub(super) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(in crate::primary) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let is_file = |path: &Path| path.is_file().then(|| std::fs::read(path).unwrap());
         std::fs::read_dir(self.directory.path())
             .unwrap()
@@ -236,18 +239,18 @@ impl Node {
             .collect()
     }
 
-    pub(super) fn remove(&self, path: &RelPath) {
+    pub(in crate::primary) fn remove(&self, path: &RelPath) {
         std::fs::remove_file(self.directory.path().join(path.as_str())).unwrap();
     }
 
     /// How many requests so far.
-    pub(super) fn requests(&self) -> u64 {
+    pub(in crate::primary) fn requests(&self) -> u64 {
         self.store.meter().requests().values().sum()
     }
 }
 
 /// Lets the clock run until this holds.
-pub(super) async fn until(mut holds: impl AsyncFnMut() -> bool) {
+pub(in crate::primary) async fn until(mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..10_000 {
         if holds().await {
             return;
