@@ -92,7 +92,10 @@ impl Follower {
     /// Shows the volume as it is now: the newest checkpoint, and every link after it.
     pub async fn start(&mut self) -> Result<(), StoreError> {
         let checkpoint = self.chain.start().await?;
-        self.shown.begin(checkpoint);
+        // A start that failed half-way may have shown more than the checkpoint has.
+        if checkpoint.position > self.shown.view().manifest.position {
+            self.shown.begin(checkpoint);
+        }
         self.follow().await?;
         self.fresh = Instant::now();
         Ok(())
