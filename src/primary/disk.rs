@@ -45,6 +45,9 @@ pub trait Home: Disk {
     /// Begins a file that is to stand under this name, of this size, all holes.
     fn create(&self, path: &RelPath, size: u64) -> io::Result<Box<dyn NewFile>>;
 
+    /// Moves everything that is held out of the way, too. Returns the places.
+    fn set_held_aside(&self) -> io::Result<Vec<String>>;
+
     /// Moves the file out of the way, to a place where people can find it. Returns that place.
     fn set_aside(&self, path: &RelPath) -> io::Result<String>;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::fuse::errno::of_io;
 use crate::fuse::filesystem::Answer;
-use crate::layout::{Layout, Removal, Role};
+use crate::layout::{Files, Layout, Removal, Role};
 use crate::volume::{Content, RelPath};
 
 use super::front::Front;
@@ -66,21 +66,25 @@ impl Guard {
         Ok(())
     }
 
-    /// Whether the store lacks something of this file, or could not seal it yet.
+    /// Whether there is a file of this name that is to be kept.
     fn is_wanted(&self, path: &RelPath) -> Answer<bool> {
-        let replicated = self.layout.role(path) != Role::Local;
-        if !replicated || self.layout.removal(path) == Removal::History {
-            return Ok(false);
-        }
         if self.disk.plain(path).map_err(|error| of_io(&error))?.is_none() {
             return Ok(false);
         }
-        let shipped = self.front.shipped.load();
-        let file = shipped.files.get(path);
-        if file.is_some_and(|file| matches!(file.content, Content::Open(_))) {
-            return Ok(true);
-        }
-        // What cannot be read now is kept: perhaps it can be later.
-        Ok(self.layout.owes(&*self.disk, path, &shipped).unwrap_or(true))
+        Ok(wanted(&*self.layout, &self.front, &*self.disk, path))
     }
+}
+
+/// Whether the store lacks something of this file, or could not seal it yet.
+pub fn wanted(layout: &dyn Layout, front: &Front, files: &dyn Files, path: &RelPath) -> bool {
+    if layout.role(path) == Role::Local || layout.removal(path) == Removal::History {
+        return false;
+    }
+    let shipped = front.shipped.load();
+    let file = shipped.files.get(path);
+    if file.is_some_and(|file| matches!(file.content, Content::Open(_))) {
+        return true;
+    }
+    // What cannot be read now is kept: perhaps it can be later.
+    layout.owes(files, path, &shipped).unwrap_or(true)
 }

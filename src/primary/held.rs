@@ -115,6 +115,19 @@ impl Held {
         Ok(())
     }
 
+    /// Moves everything to a place where people find it. Says where.
+    pub(super) fn set_aside(&self, own: &Own) -> io::Result<Vec<String>> {
+        let mut names = self.lock();
+        let mut places = Vec::new();
+        while let Some(path) = names.of.keys().next().cloned() {
+            let name = names.oldest(&path).expect("a path has a held file").to_owned();
+            places.push(own.set_aside(&self.directory, &name, &path)?);
+            names.drop_oldest(&path);
+        }
+        sync(&self.directory)?;
+        Ok(places)
+    }
+
     /// Only a whole and durable copy gets its name.
     fn copy(&self, beneath: &Beneath, path: &RelPath, name: &str) -> io::Result<()> {
         let Some(mut from) = beneath.open_file(path)? else { return Ok(()) };

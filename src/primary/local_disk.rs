@@ -159,6 +159,12 @@ impl Home for LocalDisk {
     }
 
     fn set_aside(&self, path: &RelPath) -> io::Result<String> {
-        self.own.set_aside(&self.beneath, path)
+        let place = self.own.set_aside(self.beneath.root(), path.as_str(), path)?;
+        self.beneath.sync_names(path.parent().as_ref())?;
+        Ok(place)
+    }
+
+    fn set_held_aside(&self) -> io::Result<Vec<String>> {
+        self.held.set_aside(&self.own)
     }
 }

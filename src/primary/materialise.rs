@@ -38,6 +38,11 @@ pub(super) async fn materialise(
     rule: Unfinished,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), StartError> {
+    // Held files come from a reign that another node has ended: the database never sees them, and
+    // under names that live on they would hide what it does see.
+    for place in home.set_held_aside()? {
+        tracing::warn!(place, "a file that was never shipped was set aside");
+    }
     let removed = home.removed()?;
     let wanted: Vec<(&RelPath, &Arc<File>)> =
         manifest.files.iter().filter(|(path, _)| !removed.contains(*path)).collect();

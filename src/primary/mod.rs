@@ -49,6 +49,7 @@ mod witness;
 pub use barrier::Barrier;
 pub use disk::{Disk, Home, NewFile};
 pub use front::{Account, Front, Leftover};
+pub use guard::wanted;
 pub use local_disk::{LocalDisk, Writers};
 pub use materialise::Progress;
 pub use note::Note;

@@ -82,8 +82,15 @@ impl Own {
         Ok(Incoming { beneath, place, name, file, path: path.clone(), kept: false })
     }
 
-    /// Moves a file of the directory beneath to a place where people find it. Says which.
-    pub(super) fn set_aside(&self, beneath: &Beneath, path: &RelPath) -> io::Result<String> {
+    /// Moves the file of this name in that directory, which was `path` to the database, to a place
+    /// where people find it. Says which.
+    pub(super) fn set_aside(
+        &self,
+        from: impl AsFd,
+        name: &str,
+        path: &RelPath,
+    ) -> io::Result<String> {
+        let old = name;
         let aside = self.directory("aside")?;
         let escaped = escape(path);
         for number in 1_u64.. {
@@ -92,9 +99,8 @@ impl Own {
             if openat(&aside, name.as_str(), flags, Mode::empty()).is_ok() {
                 continue;
             }
-            renameat(beneath.root(), path.as_str(), &aside, name.as_str())?;
+            renameat(&from, old, &aside, name.as_str())?;
             sync(&aside)?;
-            beneath.sync_names(path.parent().as_ref())?;
             return Ok(format!("{NAME}/aside/{name}"));
         }
         Err(io::ErrorKind::AlreadyExists.into())
