@@ -5,6 +5,7 @@
 
 pub mod cat;
 pub mod clock;
+pub mod environment;
 pub mod failure;
 pub mod log;
 pub mod logging;
@@ -27,7 +28,7 @@ use failure::Failure;
 ///
 /// The WAL of a primary, in an object store, on every replica.
 #[derive(Debug, Parser)]
-#[command(name = "walfs", version, after_long_help = exit_codes())]
+#[command(name = "walfs", version, disable_help_subcommand = true, after_long_help = exit_codes())]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,

@@ -77,7 +77,7 @@ fn write_page(dir: &Path, command: &clap::Command, see_also: &[&str]) -> io::Res
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
+    text.extend(synopsis(command).into_bytes());
     man.render_description_section(&mut text)?;
     man.render_options_section(&mut text)?;
     if command.has_subcommands() {
@@ -89,6 +89,12 @@ fn write_page(dir: &Path, command: &clap::Command, see_also: &[&str]) -> io::Res
     text.extend(exit_codes().into_bytes());
     text.extend(format!(".SH \"SEE ALSO\"\n{}\n", references(see_also)).into_bytes());
     fs::write(dir.join(format!("{name}.1")), text)
+}
+
+fn synopsis(command: &clap::Command) -> String {
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage:").trim();
+    format!(".SH SYNOPSIS\n{}\n", render::roff_escape(usage))
 }
 
 fn references(pages: &[&str]) -> String {

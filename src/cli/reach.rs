@@ -5,17 +5,21 @@ use std::collections::BTreeMap;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::config;
+use crate::config::Reach;
 use crate::store::{self, Chain, Store, volume};
 use crate::volume::Manifest;
 use crate::volume::codec::EncodedLink;
 use crate::volume::info::VolumeInfo;
 
+use super::environment;
 use super::failure::Failure;
 
 /// What a URL may look like.
 pub const WHERE: &str =
     "Where the volume is: s3://bucket/path, gs://…, az://…, abfss://… or file:///directory";
+
+/// What may be said about the way there.
+pub const HOW: &str = "Options of the store, separated by commas: store.NAME=VALUE, env_file=FILE";
 
 /// Which volume.
 #[derive(Debug, Args)]
@@ -23,8 +27,8 @@ pub struct Which {
     /// Where the volume is.
     #[arg(help = WHERE)]
     pub url: String,
-    /// Settings of the store's client: store.NAME=VALUE, separated by commas
-    #[arg(short = 'o', value_name = "OPTIONS")]
+    /// How to reach it.
+    #[arg(short = 'o', value_name = "OPTIONS", help = HOW)]
     pub options: Vec<String>,
 }
 
@@ -43,9 +47,12 @@ impl Which {
         &self,
         run: impl AsyncFnOnce(Reached) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let options = config::store_options(self.options.iter().map(String::as_str))?;
+        let reach = Reach::parse(self.options.iter().map(String::as_str))?;
+        if let Some(file) = &reach.env_file {
+            environment::adopt(file)?;
+        }
         block_on(async {
-            let store = connect(&self.url, &options)?;
+            let store = connect(&self.url, &reach.store)?;
             let Some(info) = volume::find_volume(&store).await? else {
                 return Err(no_volume(&self.url));
             };

@@ -16,7 +16,7 @@ use crate::volume::info::VolumeInfo;
 
 use super::failure::{Exit, Failure};
 use super::output::{bytes, facts, print, print_json, seconds};
-use super::reach::{Reached, Which};
+use super::reach::{HOW, Reached, Which};
 
 /// Tell how a mount is, or what a volume contains
 #[derive(Debug, Args)]
@@ -24,8 +24,8 @@ pub struct Status {
     /// A mount's directory, or a volume's URL.
     #[arg(value_name = "DIR|URL", help = "A mount's directory, or a volume's URL")]
     what: String,
-    /// Settings of the store's client, with a URL: store.NAME=VALUE, separated by commas
-    #[arg(short = 'o', value_name = "OPTIONS")]
+    /// How to reach a URL.
+    #[arg(short = 'o', value_name = "OPTIONS", help = HOW)]
     options: Vec<String>,
     /// Print JSON
     #[arg(long)]

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`options`] | the table of options |
 //! | [`words`] | what was written after `-o`, checked against the table |
+//! | `foreign` | words of fstab that are somebody else's |
 //! | [`value`] | sizes and durations as people write them |
 //! | [`render`] | the table as help, man page and README section |
 //!
 //! Reads no file, no environment and no clock.
 
+mod foreign;
 pub mod options;
 pub mod render;
 pub mod value;
@@ -36,14 +38,23 @@ pub struct Config {
     pub passthrough: Passthrough,
     /// What people call this node, if said.
     pub node: Option<String>,
-    /// Settings of the store's client.
-    pub store: BTreeMap<String, String>,
+    /// How the store is reached.
+    pub reach: Reach,
     /// How long to go on shipping after the unmount.
     pub stop_timeout: Duration,
     /// How much is logged.
     pub log: String,
     /// Where the log goes, if said.
     pub log_file: Option<PathBuf>,
+}
+
+/// How a store is reached, besides its URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Settings of its client.
+    pub store: BTreeMap<String, String>,
+    /// Where the cloud's variables are, if not in the environment.
+    pub env_file: Option<PathBuf>,
 }
 
 /// What a mount is to the volume.
@@ -86,22 +97,27 @@ impl Config {
             stop_timeout: words.duration(&o::STOP_TIMEOUT)?,
             log: words.word(&o::LOG).unwrap_or_default(),
             log_file: words.absolute(&o::LOG_FILE)?,
-            store: words.into_store(),
+            reach: Reach::from_words(words)?,
         })
     }
 }
 
-/// The store's settings among these texts, for verbs that mount nothing: other words are refused.
-pub fn store_options<'a>(
-    texts: impl IntoIterator<Item = &'a str>,
-) -> Result<BTreeMap<String, String>, ConfigError> {
-    let words = Words::parse(texts)?;
-    match words.first_besides_store() {
-        Some(name) => Err(ConfigError(format!(
-            "option {name}: is for mounts; here only {} can be set",
-            o::STORE.usage()
-        ))),
-        None => Ok(words.into_store()),
+impl Reach {
+    /// What these texts say of it, for verbs that mount nothing: other words are refused.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, ConfigError> {
+        let words = Words::parse(texts)?;
+        match words.first_besides(&o::ENV_FILE) {
+            Some(name) => Err(ConfigError(format!(
+                "option {name}: is for mounts; here only {} and {} can be set",
+                o::STORE.usage(),
+                o::ENV_FILE.usage()
+            ))),
+            None => Self::from_words(words),
+        }
+    }
+
+    fn from_words(words: Words) -> Result<Self, ConfigError> {
+        Ok(Self { env_file: words.absolute(&o::ENV_FILE)?, store: words.into_store() })
     }
 }
 

@@ -259,8 +259,19 @@ pub const STORE: Row = Row {
     fallback: Fallback::Told("the cloud's environment"),
     mounts: Mounts::All,
     help: "a setting of the store's client, such as store.endpoint or store.region",
-    more: "Never a secret: credentials come from the cloud's usual environment variables, files \
-           or instance identity.",
+    more: "Never a secret: credentials come from the cloud's usual environment variables, from \
+           env_file, or from the instance's or workload's identity.",
+};
+
+/// Where the cloud's variables are.
+pub const ENV_FILE: Row = Row {
+    name: "env_file",
+    value: Value::Word("FILE"),
+    fallback: Fallback::Off,
+    mounts: Mounts::All,
+    help: "take the cloud's environment variables from this file of NAME=value lines",
+    more: "For fstab, whose mounts are started by nobody's shell: put AWS_ACCESS_KEY_ID and \
+           AWS_SECRET_ACCESS_KEY there, readable by root only.",
 };
 
 /// What the name of such a setting begins with.
@@ -319,58 +330,11 @@ pub const TABLE: &[&Row] = &[
     &PASSTHROUGH,
     &NODE,
     &STORE,
+    &ENV_FILE,
     &STOP_TIMEOUT,
     &LOG,
     &LOG_FILE,
 ];
-
-/// Words of mount(8) and fstab that are accepted and mean nothing to walfs: either systemd and
-/// mount(8) act on them, or they are what walfs does anyway.
-pub const FOREIGN: &[&str] = &[
-    "allow_other",
-    "atime",
-    "auto",
-    "default_permissions",
-    "defaults",
-    "dev",
-    "diratime",
-    "exec",
-    "group",
-    "iversion",
-    "lazytime",
-    "loud",
-    "mand",
-    "noatime",
-    "noauto",
-    "nodev",
-    "nodiratime",
-    "noexec",
-    "nofail",
-    "nogroup",
-    "noiversion",
-    "nolazytime",
-    "nomand",
-    "noowner",
-    "norelatime",
-    "nostrictatime",
-    "nosuid",
-    "nosymfollow",
-    "nouser",
-    "nousers",
-    "owner",
-    "relatime",
-    "rw",
-    "silent",
-    "strictatime",
-    "suid",
-    "symfollow",
-    "user",
-    "users",
-    "_netdev",
-];
-
-/// Beginnings of such words.
-pub const FOREIGN_PREFIXES: &[&str] = &["x-", "X-", "comment=", "user=", "group=", "uhelper="];
 
 impl Row {
     /// The option with its value, as it is written: `interval=DURATION`, `sync`.
@@ -400,8 +364,7 @@ mod tests {
 
     #[test]
     fn every_option_is_named_once() {
-        let mut names: Vec<_> =
-            TABLE.iter().map(|row| row.name).chain(FOREIGN.iter().copied()).collect();
+        let mut names: Vec<_> = TABLE.iter().map(|row| row.name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
     }

@@ -37,9 +37,13 @@ fn a_primary_hears_its_options() {
 #[test]
 fn the_stores_client_hears_its_settings() {
     let config = Config::parse(["store.region=eu-west-1,store.endpoint=http://h:9000"]).unwrap();
-    assert_eq!(config.store.get("endpoint").map(String::as_str), Some("http://h:9000"));
-    assert_eq!(store_options(["store.region=eu-west-1"]).unwrap().len(), 1);
-    assert!(store_options(["interval=1s,primary"]).is_err());
+    assert_eq!(config.reach.store.get("endpoint").map(String::as_str), Some("http://h:9000"));
+    let reach = Reach::parse(["store.region=eu-west-1,env_file=/etc/walfs"]).unwrap();
+    assert_eq!(
+        (reach.store, reach.env_file.is_some()),
+        (BTreeMap::from([("region".into(), "eu-west-1".into())]), true)
+    );
+    assert!(Reach::parse(["interval=1s,primary"]).is_err());
     assert!(refusal("store.region").contains("needs a value"));
 }
 

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::foreign::is_foreign;
 use super::options::{self as o, Fallback, Mounts, Row, TABLE, Value};
 use super::{ConfigError, value};
 
@@ -96,9 +97,9 @@ impl Words {
         self.store
     }
 
-    /// An option that was given and is none of the store's.
-    pub fn first_besides_store(&self) -> Option<&'static str> {
-        self.given.keys().next().copied()
+    /// An option that was given and is neither this one nor a setting of the store's client.
+    pub fn first_besides(&self, row: &Row) -> Option<&'static str> {
+        self.given.keys().copied().find(|name| *name != row.name)
     }
 
     /// Whether this option was given.
@@ -165,12 +166,6 @@ impl Words {
             .find_map(|(word, meaning)| (*word == text).then_some(*meaning))
             .ok_or_else(|| error(row, &format!("is {}, not `{text}`", words.join(" or "))))
     }
-}
-
-fn is_foreign(word: &str) -> bool {
-    word.is_empty()
-        || o::FOREIGN.contains(&word)
-        || o::FOREIGN_PREFIXES.iter().any(|prefix| word.starts_with(prefix))
 }
 
 fn error(row: &Row, why: &str) -> ConfigError {

@@ -49,8 +49,8 @@ pub(super) fn serve(mount: &Mount, config: Config, log: &Log) -> Result<(), Fail
     }
     let status = service.status();
     info!(
-        role = status.role, url = status.url, dir = %path.display(), epoch = status.epoch,
-        position = status.position, passthrough = mounted.passthrough(), "mounted"
+        role = status.role, url = status.url, layout = status.layout, dir = %path.display(),
+        passthrough = mounted.passthrough(), "mounted"
     );
     if mount.detached {
         detach::ready(log, log_file.as_deref())?;

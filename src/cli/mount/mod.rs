@@ -18,6 +18,7 @@ use clap::Args;
 
 use crate::config::{Config, render};
 
+use super::environment;
 use super::failure::Failure;
 use super::logging;
 use super::reach::WHERE;
@@ -53,6 +54,9 @@ impl Mount {
     /// Mounts. In the foreground, returns after the unmount.
     pub fn run(self) -> Result<(), Failure> {
         let config = Config::parse(self.options.iter().map(String::as_str))?;
+        if let Some(file) = &config.reach.env_file {
+            environment::adopt(file)?;
+        }
         if !self.foreground && !self.detached {
             return detach::start(&self);
         }

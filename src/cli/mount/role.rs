@@ -68,7 +68,8 @@ impl Service {
         directory: &Arc<OwnedFd>,
     ) -> Result<Self, Failure> {
         let node = config.node.unwrap_or_else(host_name);
-        let ground = Ground { url, store: config.store, directory, node, layout: config.layout };
+        let ground =
+            Ground { url, store: config.reach.store, directory, node, layout: config.layout };
         match config.role {
             Role::Primary { settings, claim } => ground.primary(settings, claim),
             Role::Replica { mut settings, poll, cache } => {
