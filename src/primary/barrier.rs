@@ -35,7 +35,7 @@ pub enum State {
     Blocked,
     /// The backlog is full and the operator chose to go on: nobody waits for the store.
     Loud,
-    /// Another node is primary: nothing is written any more.
+    /// Another node is primary, or nobody ships any more: nothing is written.
     Fenced,
 }
 

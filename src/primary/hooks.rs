@@ -69,6 +69,13 @@ impl Hooks {
         self.concerned(self.mirror.child(parent, name))
     }
 
+    /// A file has this name from now on, perhaps one with writers that give no hint.
+    pub(super) fn has_name(&self, path: Option<&RelPath>) {
+        if let Some(path) = path {
+            self.disk.written_unseen(path);
+        }
+    }
+
     /// Leaves a hint for the loop.
     pub(super) fn touch(&self, path: Option<&RelPath>, touch: Touch) {
         if let Some(path) = path {

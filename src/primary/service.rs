@@ -15,6 +15,7 @@ use crate::layout::Layout;
 use crate::store::{Chain, Store};
 use crate::volume::Clock;
 
+use super::barrier::State;
 use super::front::{Front, Leftover};
 use super::hooks::Hooks;
 use super::local_disk::{LocalDisk, Writers};
@@ -22,7 +23,7 @@ use super::materialise::Progress;
 use super::note::Note;
 use super::pipeline::{Ended, Parts, Pipeline};
 use super::reign::{Applicant, StartError, begin};
-use super::settings::Settings;
+use super::settings::{Durability, Settings};
 use super::status::{Identity, status};
 use super::view::View;
 
@@ -148,9 +149,30 @@ fn reign_on_this_thread(
         if began.send(Ok(note)).is_err() {
             return nothing();
         }
+        let _alarm = Alarm { front: Arc::clone(&front), durability: settings.durability };
         let parts = Parts { disk, layout, store, clock, settings, front };
         Pipeline::new(parts, reign).run().await
     })
+}
+
+/// Tells when the loop ends by a bug. The database may go on as far as it was promised nothing.
+struct Alarm {
+    front: Arc<Front>,
+    durability: Durability,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let problem = "the loop that ships ended by a bug: unmount, mount again, and report it";
+        tracing::error!("{problem}");
+        self.front.note(|account| account.problem = Some(problem.to_owned()));
+        if self.durability == Durability::InStore {
+            self.front.barrier.set(State::Fenced);
+        }
+    }
 }
 
 /// There is no reign, and this is why.

@@ -110,6 +110,7 @@ impl FileSystem for View {
         let (old, new) = (self.hooks.child(from.0, from.1), self.hooks.child(to.0, to.1));
         self.hooks.guard.before_rename(old.as_ref(), new.as_ref(), flags)?;
         let renamed = self.hooks.mirror.rename(from, to, flags);
+        self.hooks.has_name(new.as_ref());
         self.hooks.touched(old.as_ref(), self.hooks.touched(new.as_ref(), renamed))
     }
 

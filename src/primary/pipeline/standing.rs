@@ -17,6 +17,8 @@ use super::{Ended, Pipeline};
 
 /// After trouble on this host, the next attempt.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
+/// A backlog that was full has room again when one part in so many is gone.
+const ROOM_SHARE: u64 = 10;
 /// Of the time that the loop waits for the store, measuring may take one part in so many.
 const MEASURE_SHARE: u32 = 20;
 
@@ -36,13 +38,15 @@ impl Pipeline {
     pub(super) fn weigh(&self, backlog: u64) {
         let (front, settings) = (&self.parts.front, &self.parts.settings);
         front.note(|account| account.backlog = backlog);
-        let full = backlog > settings.backlog_max;
+        let before = front.barrier.state();
+        // Once full, it has room again only when a good part of it is gone: no flapping.
+        let spare = if before == State::Open { 0 } else { settings.backlog_max / ROOM_SHARE };
+        let full = backlog > settings.backlog_max - spare;
         let state = match settings.backlog_full {
             _ if !full => State::Open,
             BacklogFull::Block => State::Blocked,
             BacklogFull::Shout => State::Loud,
         };
-        let before = front.barrier.state();
         if before == state {
             return;
         }
