@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tracing::{debug, error};
+use tracing::{debug, warn};
 
 use crate::store::{Chain, StoreError, fetch_frames};
 use crate::volume::frames::FRAME;
@@ -165,12 +165,14 @@ impl Fetcher {
         match self.cache.lease(name)?.read(range.start, len) {
             Ok(Some(bytes)) if Checksum::of(&bytes) == frame.checksum => Some(bytes.into()),
             Ok(None) => None,
+            // The last tail was older than what was sealed: nothing is wrong.
+            Ok(Some(_)) if self.cache.is_adopted(name) => None,
             Ok(Some(_)) => {
-                error!(file = %name, frame = index, "the cache's bytes are damaged: fetching them again");
+                warn!(file = %name, frame = index, "the cache differs from the volume: fetching again");
                 None
             }
             Err(error) => {
-                error!(file = %name, frame = index, "the cache cannot be read ({error}): fetching again");
+                warn!(file = %name, frame = index, "the cache cannot be read ({error}): fetching again");
                 None
             }
         }

@@ -77,6 +77,7 @@ impl Shown {
         offset: u64,
         len: usize,
     ) -> Result<Bytes, ReadError> {
+        self.reads(&seen.path);
         let deadline = Instant::now() + self.store_timeout;
         let path = || seen.path.clone();
         let mut answer = StoreError::Unavailable("no answer".to_owned());

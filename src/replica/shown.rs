@@ -2,13 +2,13 @@
 //! follower swaps it whole. Knows no kernel: usable by itself, in a simulation too.
 
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::volume::codec::EncodedLink;
-use crate::volume::{Link, Manifest, RelPath};
+use crate::volume::{Batch, Edit, Link, Manifest, RelPath};
 
 use super::cache::Cache;
 use super::cache::folder::Leased;
@@ -27,13 +27,15 @@ pub struct Shown {
     pub(super) cache: Arc<Cache>,
     pub(super) fetcher: Arc<Fetcher>,
     pub(super) store_timeout: Duration,
+    /// Guards: the file that was read last.
+    reading: Mutex<Option<RelPath>>,
 }
 
 impl Shown {
     /// An empty volume, so far.
     pub fn new(cache: Arc<Cache>, fetcher: Arc<Fetcher>, store_timeout: Duration) -> Self {
         let view = ArcSwap::from_pointee(View::new(Manifest::empty()));
-        Self { view, cache, fetcher, store_timeout }
+        Self { view, cache, fetcher, store_timeout, reading: Mutex::default() }
     }
 
     /// Shows the volume as a checkpoint has it.
@@ -53,7 +55,16 @@ impl Shown {
         tails::arrive(&self.cache, &before.manifest, batch);
         self.view.store(Arc::new(after));
         tails::depart(&self.cache, &before.manifest, manifest, batch);
+        self.go_on_reading(batch);
         changes
+    }
+
+    /// A file is being read.
+    pub(super) fn reads(&self, path: &RelPath) {
+        let mut reading = self.reading();
+        if reading.as_ref() != Some(path) {
+            *reading = Some(path.clone());
+        }
     }
 
     /// The present view.
@@ -96,5 +107,23 @@ impl Shown {
         for (id, body) in bodies.filter(|(next, _)| next != id).take(files) {
             drop(self.fetcher.complete(id, &body));
         }
+    }
+
+    /// Whoever follows the tail of a segment reads on when it is sealed: what was never shipped as
+    /// tail is fetched now.
+    fn go_on_reading(&self, batch: &Batch) {
+        let sealed = batch.edits.iter().filter_map(|edit| match edit {
+            Edit::Seal(seal) => Some(&seal.members),
+            _ => None,
+        });
+        let reading = self.reading().clone();
+        let read = sealed.flatten().find(|member| Some(&member.path) == reading.as_ref());
+        if let Some(seen) = read.and_then(|member| self.see(&member.path)) {
+            self.fetch_ahead(&seen, 0);
+        }
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Option<RelPath>> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -93,6 +93,7 @@ fn adopt(cache: &Cache, seal: &Seal, open: &Opens<'_>) {
         if open.get(&member.path) {
             cache.link(Name::tail(&member.path), body);
         }
+        cache.adopt(body);
         return;
     }
     let mut start = 0;
@@ -111,6 +112,7 @@ fn adopt(cache: &Cache, seal: &Seal, open: &Opens<'_>) {
         }
         start += member.size;
     }
+    cache.adopt(body);
 }
 
 /// Which files are open, edit by edit.

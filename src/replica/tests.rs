@@ -309,3 +309,29 @@ async fn a_file_that_shrank_before_it_was_sealed_ends_where_it_ends() {
     assert_eq!(whole.file.metadata().unwrap().len(), 8192);
     assert_eq!(reader.read("a", 0, 3 * PAGE).await.unwrap(), noise(2, PAGE));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tail_older_than_what_was_sealed_costs_its_chunk_only() {
+    let mut lab = Lab::new().await;
+    let mut reader = lab.started().await;
+    let sealed = noise(1, 8 << 20);
+    let mut tail = sealed[..(5 << 20) + 8192].to_vec();
+    tail[(5 << 20) + 100..].fill(0);
+    lab.write("a", 8 << 20, 0, &tail);
+    lab.write("b", 8 << 20, 0, &tail);
+    lab.publish().await;
+    reader.follower.step().await;
+    reader.read("a", 0, 10).await.unwrap();
+    lab.seal(&[("a", &sealed)]).await;
+    lab.seal(&[("b", &sealed)]).await;
+    lab.publish().await;
+    reader.follower.step().await;
+    let gets = reader.gets();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(reader.gets(), gets + 1, "whose tail was read is fetched at once");
+    assert!(reader.shown.whole(&reader.shown.see(&path("a")).unwrap()).is_some());
+    assert!(read_all(&reader, "a").await == sealed);
+    assert_eq!(reader.gets(), gets + 1);
+    assert!(read_all(&reader, "b").await == sealed);
+    assert_eq!(reader.gets(), gets + 2);
+}

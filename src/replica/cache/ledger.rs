@@ -52,6 +52,8 @@ pub struct Slot {
     pub allocated: u64,
     /// The file, while somebody uses it: then it stays.
     pub open: Weak<Leased>,
+    /// Its bytes came as tails, and may be older than what was sealed.
+    pub adopted: bool,
     /// Present: every byte was verified, when the file looked so.
     pub verified: Option<Stamp>,
 }

@@ -98,6 +98,18 @@ impl Cache {
         }
     }
 
+    /// The bytes of this file came as tails, and may be older than what was sealed.
+    pub fn adopt(&self, name: Name) {
+        if let Some(slot) = self.lock().slot(name) {
+            slot.adopted = true;
+        }
+    }
+
+    /// Whether the bytes of this file may be older than what was sealed.
+    pub fn is_adopted(&self, name: Name) -> bool {
+        self.lock().slot(name).is_some_and(|slot| slot.adopted)
+    }
+
     /// Keeps verified bytes in a file, as far as there is room. What cannot be kept will be
     /// fetched again: never an error for a reader.
     pub fn write(&self, name: Name, offset: u64, bytes: &[u8]) {
