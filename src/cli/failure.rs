@@ -124,7 +124,7 @@ impl From<primary::StartError> for Failure {
             primary::StartError::NotPrimary { .. } | primary::StartError::Diverged(_) => {
                 Self::new(Exit::NotPrimary, error.to_string())
             }
-            primary::StartError::Disk(_) => Self::error(error.to_string()),
+            primary::StartError::Disk(cause) => disk(&cause, "the local disk failed"),
         }
     }
 }
@@ -133,7 +133,26 @@ impl From<replica::StartError> for Failure {
     fn from(error: replica::StartError) -> Self {
         match error {
             replica::StartError::Store(error) => error.into(),
-            other => Self::error(other.to_string()),
+            replica::StartError::Cache(path, cause) => {
+                disk(&cause, &format!("the cache in {} cannot be used", path.display()))
+            }
+            replica::StartError::Directory(cause) => {
+                disk(&cause, "the directory beneath the mount cannot be used")
+            }
+            replica::StartError::Thread(_) => Self::error(error.to_string()),
         }
     }
+}
+
+/// What a local disk's error asks for.
+fn disk(cause: &io::Error, what: &str) -> Failure {
+    let advice = match cause.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            ": make it writable; a replica on a read-only disk needs the options ro and cache="
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": make room there",
+        io::ErrorKind::PermissionDenied => ": mount as root",
+        _ => "",
+    };
+    Failure::error(format!("{what}: {cause}{advice}"))
 }

@@ -1,12 +1,13 @@
 //! A volume by its URL, for verbs that look at one without mounting it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Reach;
-use crate::store::{self, Chain, Store, volume};
+use crate::store::{self, Chain, Patience, Store, volume};
 use crate::volume::Manifest;
 use crate::volume::codec::EncodedLink;
 use crate::volume::info::VolumeInfo;
@@ -32,6 +33,10 @@ pub struct Which {
     pub options: Vec<String>,
 }
 
+/// Somebody sits before the answer.
+const PATIENCE: Patience =
+    Patience { attempt: Duration::from_secs(10), total: Duration::from_secs(10) };
+
 /// A volume that was found.
 #[derive(Debug)]
 pub struct Reached {
@@ -52,7 +57,10 @@ impl Which {
             environment::adopt(file)?;
         }
         block_on(async {
-            let store = connect(&self.url, &reach.store)?;
+            if file_is_absent(&self.url) {
+                return Err(no_volume(&self.url));
+            }
+            let store = connect(&self.url, &reach.store)?.with_patience(PATIENCE);
             let Some(info) = volume::find_volume(&store).await? else {
                 return Err(no_volume(&self.url));
             };
@@ -79,6 +87,12 @@ impl Reached {
 /// A client for the volume at this URL. It belongs to the runtime that first uses it.
 pub fn connect(url: &str, options: &BTreeMap<String, String>) -> Result<Store, Failure> {
     Ok(Store::new(store::connect(url, options)?, rand::random()))
+}
+
+/// Whether this is the URL of a directory that does not exist. To look must not create it.
+pub fn file_is_absent(url: &str) -> bool {
+    let path = url::Url::parse(url).ok().filter(|url| url.scheme() == "file");
+    path.and_then(|url| url.to_file_path().ok()).is_some_and(|path| !path.exists())
 }
 
 /// There is nothing at this URL.

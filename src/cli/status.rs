@@ -52,9 +52,9 @@ impl Status {
 /// What a mount tells about itself.
 pub fn of_mount(dir: &Path) -> Result<Told, Failure> {
     let shown = dir.display();
-    let text = match fs::read(dir.join(hidden::NAME).join(FILE)) {
+    let text = match read(dir) {
         Ok(text) => text,
-        Err(error) if is_dead(&error) => {
+        Err(error) if is_death(&error) => {
             return Err(Failure::error(format!(
                 "{shown}: the mount's daemon is dead; unmount it with: walfs umount {shown}, and \
                  mount it again"
@@ -80,8 +80,17 @@ pub fn of_mount(dir: &Path) -> Result<Told, Failure> {
         .map_err(|error| Failure::error(format!("{shown}: its status cannot be read: {error}")))
 }
 
-/// Whether this is what a mount without a daemon answers.
-pub fn is_dead(error: &io::Error) -> bool {
+/// Whether it is a mount without a daemon. Its root may look alive for a while: only what nobody
+/// caches tells.
+pub fn is_dead(dir: &Path) -> bool {
+    read(dir).is_err_and(|error| is_death(&error))
+}
+
+fn read(dir: &Path) -> io::Result<Vec<u8>> {
+    fs::read(dir.join(hidden::NAME).join(FILE))
+}
+
+fn is_death(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     code == Some(libc::ENOTCONN) || code == Some(libc::ECONNABORTED)
 }

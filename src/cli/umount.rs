@@ -44,13 +44,11 @@ impl Umount {
     pub fn run(self) -> Result<(), Failure> {
         let dir = mounted_at(&self.dir)?;
         let shown = dir.display();
-        let pid = match fs::metadata(&dir) {
-            Err(error) if status::is_dead(&error) => {
-                detach(&dir)?;
-                return print(&format!("{shown}: the daemon was dead; unmounted\n"));
-            }
-            _ => status::of_mount(&dir)?.pid,
-        };
+        if status::is_dead(&dir) {
+            detach(&dir)?;
+            return print(&format!("{shown}: the daemon was dead; unmounted\n"));
+        }
+        let pid = status::of_mount(&dir)?.pid;
         // Held before the unmount: the number may be another process's afterwards.
         let daemon = i32::try_from(pid)
             .ok()
@@ -69,9 +67,15 @@ impl Umount {
 
 fn mounted_at(dir: &Path) -> Result<PathBuf, Failure> {
     let shown = dir.display();
-    // A dead mount cannot be asked for its path; its parent can.
-    let named = || Some(dir.parent()?.canonicalize().ok()?.join(dir.file_name()?));
-    let dir = dir.canonicalize().ok().or_else(named);
+    let dir = match dir.canonicalize() {
+        Ok(dir) => Some(dir),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        // A dead mount cannot be asked for its path; its parent can.
+        Err(_) => {
+            let parent = dir.parent().and_then(|parent| parent.canonicalize().ok());
+            parent.zip(dir.file_name()).map(|(parent, name)| parent.join(name))
+        }
+    };
     let dir = dir.ok_or_else(|| Failure::error(format!("{shown}: no such directory")))?;
     let mount = mounts::at(&dir)
         .map_err(|error| Failure::error(format!("cannot read the table of mounts: {error}")))?;

@@ -22,6 +22,9 @@ use super::status::{FILE, Status};
 
 const DEVICE: &str = "/dev/fuse";
 
+/// The capability to mount, as a bit of the masks in `/proc/self/status` (linux/capability.h).
+const CAP_SYS_ADMIN: u32 = 21;
+
 /// Dead mounts of ours that are taken off one directory before giving up.
 const DEAD_MAX: usize = 16;
 
@@ -113,10 +116,12 @@ fn by(pid: Option<u32>) -> String {
 pub struct MountPoint {
     path: PathBuf,
     directory: Arc<OwnedFd>,
+    device: OwnedFd,
 }
 
 impl MountPoint {
-    /// Opens the directory. Takes a dead mount of ours off it, and refuses a living one.
+    /// Opens the directory and the kernel's device. Takes a dead mount of ours off the directory,
+    /// and refuses a living one. Whoever may not mount learns it here, before anything was done.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let path = absolute(path)?;
         for _ in 0..DEAD_MAX {
@@ -124,7 +129,8 @@ impl MountPoint {
             match rustix::fs::open(&path, flags, Mode::empty()) {
                 Ok(directory) => {
                     refuse_living(&path)?;
-                    return Ok(Self { path, directory: Arc::new(directory) });
+                    let device = open_device(&path)?;
+                    return Ok(Self { path, directory: Arc::new(directory), device });
                 }
                 Err(rustix::io::Errno::NOTCONN | rustix::io::Errno::CONNABORTED) => {
                     take_off_dead(&path)?;
@@ -153,18 +159,17 @@ impl MountPoint {
         filesystem: Arc<dyn FileSystem>,
         settings: &Settings,
     ) -> Result<Mounted, Error> {
-        let device = open_device(&self.path)?;
         raise_open_files_limit();
         let probe = match settings.passthrough {
             Passthrough::Off => None,
             Passthrough::Auto | Passthrough::On => Some(nameless(&self.directory)),
         };
         let probe = probe.transpose().map_err(|error| self.failed("make a file", error))?;
-        self.attach(&device, settings)?;
+        self.attach(settings)?;
         // From here on, dropping it unmounts.
         let mut mounted = Mounted { path: self.path.clone(), attached: true, served: None };
-        let served = serve(device, filesystem, probe.as_ref());
-        let (served, passthrough) = served.map_err(|error| self.failed("serve", error))?;
+        let served = serve(self.device, filesystem, probe.as_ref());
+        let (served, passthrough) = served.map_err(|error| failed(&self.path, "serve", error))?;
         mounted.served = Some(served);
         match (passthrough, settings.passthrough) {
             (Err(error), Passthrough::On) => return Err(Error::NoPassthrough(error)),
@@ -176,10 +181,10 @@ impl MountPoint {
         Ok(mounted)
     }
 
-    fn attach(&self, device: &OwnedFd, settings: &Settings) -> Result<(), Error> {
+    fn attach(&self, settings: &Settings) -> Result<(), Error> {
         let options = format!(
             "fd={},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
-            device.as_raw_fd()
+            self.device.as_raw_fd()
         );
         let options = CString::new(options).unwrap_or_default();
         let mut flags = MountFlags::NOSUID | MountFlags::NODEV;
@@ -320,6 +325,9 @@ fn take_off_dead(path: &Path) -> Result<(), Error> {
 }
 
 fn open_device(path: &Path) -> Result<OwnedFd, Error> {
+    if !may_mount() {
+        return Err(Error::NoPermission(path.to_owned()));
+    }
     let device = File::options().read(true).write(true).open(DEVICE);
     device.map(OwnedFd::from).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Error::NoDevice,
@@ -327,6 +335,14 @@ fn open_device(path: &Path) -> Result<OwnedFd, Error> {
         _ if error.raw_os_error() == Some(libc::ENODEV) => Error::NoDevice,
         _ => failed(path, "open /dev/fuse", error),
     })
+}
+
+/// Whether this process has the capability, as far as it can tell: the kernel decides.
+fn may_mount() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    effective.is_none_or(|mask| mask & (1 << CAP_SYS_ADMIN) != 0)
 }
 
 /// A file on the directory's filesystem, or in memory where that has no nameless files.

@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 
 use crate::cli::clock::SystemClock;
 use crate::cli::failure::Failure;
-use crate::cli::reach::{block_on, connect, no_volume};
+use crate::cli::reach::{block_on, connect, file_is_absent, no_volume};
 use crate::config::{Config, Role};
 use crate::fuse::filesystem::{FileSystem, Kernel};
 use crate::fuse::mirror::{Mirror, TTL_ALONE};
@@ -138,6 +138,9 @@ impl Ground<'_> {
         settings: replica::Settings,
         cache: Option<PathBuf>,
     ) -> Result<Service, Failure> {
+        if file_is_absent(self.url) {
+            return Err(no_volume(self.url));
+        }
         let info = block_on(async {
             let found = volume::find_volume(&connect(self.url, &self.store)?).await?;
             found.ok_or_else(|| no_volume(self.url))
