@@ -16,9 +16,13 @@
 //!  standby  ◄── read ──────────── fuse (the same adapter, the union view)
 //! ```
 //!
-//! Arrows point down: `cli` may use everything; `primary`, `replica` and `history` use `fuse`,
-//! `layout`, `store` and `volume`; `layout`, `store` and `fuse` use `volume`; `volume` uses nothing
-//! of ours and does no I/O. `primary` and `replica` do not know each other. `tests/tidy.rs` watches.
+//! [`cli`] puts these parts together: what a mount is told comes from [`config`]'s table, and
+//! `cli::mount` is a mount from its words to its end.
+//!
+//! Arrows point down: `cli` may use everything; `config` fills in the settings of `primary`,
+//! `replica` and `fuse`; `primary`, `replica` and `history` use `fuse`, `layout`, `store` and
+//! `volume`; `layout`, `store` and `fuse` use `volume`; `volume` uses nothing of ours and does no
+//! I/O. `primary` and `replica` do not know each other. `tests/tidy.rs` watches.
 
 pub mod cli;
 pub mod config;

@@ -122,3 +122,6 @@ fn slice(bytes: &[u8], at: u64, len: u64) -> Option<&[u8]> {
     let at = usize::try_from(at).ok()?;
     bytes.get(at..)?.get(..usize::try_from(len).ok()?)
 }
+
+#[cfg(test)]
+mod tests;

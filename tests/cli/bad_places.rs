@@ -120,12 +120,15 @@ fn another_node_is_not_primary_unless_it_takes_over() {
     let Some(bed) = Bed::for_mounts() else { return };
     bed.primary("layout=generic,node=alice").well();
     fs::create_dir(bed.path("rival")).unwrap();
+    fs::write(bed.path("primary/a"), "alice's").unwrap();
+    bed.wait("it is shipped", || call(&["cat", &bed.url(), "a"]).out == "alice's");
     let mount = |options: &str| {
         let log = format!("{options},node=bob,log_file={}", bed.text("rival.log"));
         run(walfs().args(["mount", &bed.url(), &bed.text("rival"), "-o", &log]))
     };
     mount("primary").failed(5, &["`alice`", "primary since", "takeover"]);
     mount("primary,takeover").well();
+    assert_eq!(fs::read_to_string(bed.path("rival/a")).unwrap(), "alice's");
     fs::write(bed.path("primary/late"), "x").ok();
     bed.wait("the old primary knows", || bed.told("primary", "state") == "fenced");
     let problem = call(&["status", &bed.text("primary")]).well();
