@@ -13,7 +13,9 @@ use crate::world::{World, files_beneath};
 /// What the primary has: names and whole contents.
 type Truth = BTreeMap<String, Vec<u8>>;
 
-const DAMAGES: [(&str, fn(&Path)); 2] = [("flip", flip), ("truncate", truncate)];
+type Damage = fn(&Path);
+
+const DAMAGES: [(&str, Damage); 2] = [("flip", flip), ("truncate", truncate)];
 
 /// A volume of some sealed segments, whose primary keeps all of them and is gone.
 fn volume(world: &World) -> Truth {
