@@ -121,8 +121,8 @@ fn a_standby_follows_segments_of_sixteen_megabytes() {
 fn write_megabytes(primary: &Cluster, megabytes: u32) {
     primary.query(&format!(
         "CREATE TABLE IF NOT EXISTS bulk (n bigint, words text);
-         INSERT INTO bulk SELECT i, (SELECT string_agg(md5(random()::text || i), '')
-             FROM generate_series(1, 30)) FROM generate_series(1, {}) i",
+         INSERT INTO bulk SELECT i, (SELECT string_agg(md5((i * 31 + j)::text), '')
+             FROM generate_series(1, 30) j) FROM generate_series(1, {}) i",
         megabytes * 1000
     ));
 }

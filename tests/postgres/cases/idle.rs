@@ -20,8 +20,9 @@ fn an_idle_volume_asks_next_to_nothing_of_the_store() {
     let view = Node::mount(&world, &standby.wal(), "replica");
     standby.start();
     catch_up(&primary, &standby);
-    // PostgreSQL itself writes a snapshot record up to 15 s after the last change.
-    sleep(Duration::from_secs(30));
+    // PostgreSQL itself writes a snapshot record up to 15 s after the last change, and a replica
+    // hurries less and less for 40 s.
+    sleep(Duration::from_secs(60));
 
     let count = |node: &Node, kinds: &[&str]| -> u64 {
         kinds.iter().map(|kind| node.number(&format!("/requests/{kind}"))).sum()

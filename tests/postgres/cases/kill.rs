@@ -66,7 +66,7 @@ fn a_replica_killed_again_and_again_just_goes_on() {
     primary.start();
     load::prepare(&primary);
     let mut standby = primary.base_backup(&world, "standby");
-    let mut view = Node::mount(&world, &standby.wal(), "replica,cache_size=8M");
+    let mut view = Node::mount(&world, &standby.wal(), "replica,cache_size=16M");
     standby.start();
     let bench = Bench::start(&primary, 20);
     for round in 0..20 {

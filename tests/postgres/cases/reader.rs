@@ -1,7 +1,8 @@
 //! A replica is read in a loop while its primary writes, switches and recycles.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use crate::world::World;
 
 const SEGMENT: u64 = 1 << 20;
 const PAGE: usize = 8192;
+const PAGE_SIZE: u64 = 8192;
 
 #[test]
 fn no_reader_ever_sees_a_torn_page_or_a_recycled_one() {
@@ -47,26 +49,27 @@ fn no_reader_ever_sees_a_torn_page_or_a_recycled_one() {
     assert!(rounds > 30 && valid.len() > 10, "{rounds} rounds over {} segments", valid.len());
 }
 
-/// Every page is this place's own or zero, zeros only follow, and none goes back.
-fn look_at(directory: &Path, name: &str, valid: &mut BTreeMap<String, usize>) {
-    let bytes = fs::read(directory.join(name)).expect("a listed segment can be read");
-    assert_eq!(u64::try_from(bytes.len()), Ok(SEGMENT), "{name} has its whole size");
+/// Every page is this place's own or zero, zeros only follow, and none goes back. Reads from the
+/// end: whatever is published meanwhile, what precedes a page that was seen is there.
+fn look_at(directory: &Path, name: &str, valid: &mut BTreeMap<String, u64>) {
+    let file = File::open(directory.join(name)).expect("a listed segment can be opened");
+    let size = file.metadata().expect("an open file has a size").len();
+    assert_eq!(size, SEGMENT, "{name} has its whole size");
     let begin = number(name, SEGMENT) * SEGMENT;
     let mut pages = 0;
-    let mut address = begin;
-    let mut ended = false;
-    for page in bytes.chunks(PAGE) {
+    for offset in (0..SEGMENT).rev().step_by(PAGE).map(|last| last + 1 - PAGE_SIZE) {
+        let mut page = [0; PAGE];
+        file.read_exact_at(&mut page, offset).expect("a listed segment can be read");
+        let address = begin + offset;
         if page.iter().all(|byte| *byte == 0) {
-            ended = true;
+            assert_eq!(pages, 0, "{name}: zeros before a page, at {address:#x}");
         } else {
-            assert!(!ended, "{name}: a page after the end, at {address:#x}");
             let header = |range| -> &[u8] { page.get(range).expect("a page has a header") };
             let told = u64::from_le_bytes(header(8..16).try_into().expect("eight bytes"));
             assert_eq!(told, address, "{name}: a page of another place");
             assert_eq!(header(4..8), [1, 0, 0, 0], "{name}: a page of another timeline");
             pages += 1;
         }
-        address += u64::try_from(PAGE).expect("a page is small");
     }
     assert!(pages > 0, "{name} is shown before its first page");
     let before = valid.insert(name.to_owned(), pages).unwrap_or(0);
