@@ -95,7 +95,7 @@ fn waldump(world: &World, directory: &Path, segment: u64, end: &str) -> usize {
 }
 
 /// A place in the log as PostgreSQL writes it.
-fn position(bytes: u64) -> String {
+pub(crate) fn position(bytes: u64) -> String {
     format!("{:X}/{:X}", bytes >> 32, bytes & 0xffff_ffff)
 }
 
