@@ -13,7 +13,8 @@ place=$1 url=$2 programs=$3
 mount --make-rprivate /
 mount -t tmpfs none "$place/overlay"
 mkdir -p "$place/overlay/upper" "$place/overlay/work"
-cp "$programs/mount.walfs" "$programs/walfs" "$place/overlay/upper/"
+cp "$programs/walfs" "$place/overlay/upper/"
+cp "$programs/mount-walfs" "$place/overlay/upper/mount.walfs"
 sbin=$(readlink -f /sbin)
 mount -t overlay none -o "lowerdir=$sbin,upperdir=$place/overlay/upper,workdir=$place/overlay/work" "$sbin"
 echo "$url $place/wal walfs primary,layout=generic,interval=0,_netdev,nofail,x-systemd.automount 0 0" >"$place/fstab"
@@ -32,7 +33,7 @@ umount "$place/view"
 fn an_fstab_line_mounts_and_umount_unmounts() {
     let Some(world) = World::new() else { return };
     let programs = Path::new(WALFS).parent().expect("a program is in a directory");
-    assert!(programs.join("mount.walfs").exists(), "cargo build --workspace makes the helper");
+    assert!(programs.join("mount-walfs").exists(), "cargo build --workspace makes the helper");
     for directory in ["overlay", "wal", "view"] {
         std::fs::create_dir(world.path(directory)).expect("a temporary directory has room");
     }
