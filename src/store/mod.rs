@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | [`connect`] | URL to client; the only file that names a cloud |
+//! | [`mod@connect`] | URL to client; the only file that names a cloud |
 //! | `directory` | objects as files below one directory, if it is still the same |
 //! | [`objects`] | get, create, put, list, delete of one volume's objects, retried and metered |
 //! | `answers` | what a client's error means |

@@ -123,7 +123,7 @@ fn another_node_is_not_primary_unless_it_takes_over() {
     fs::write(bed.path("primary/a"), "alice's").unwrap();
     bed.wait("it is shipped", || call(&["cat", &bed.url(), "a"]).out == "alice's");
     let mount = |options: &str| {
-        let log = format!("{options},node=bob,log_file={}", bed.text("rival.log"));
+        let log = format!("{options},node=bob,stop_timeout=2s,log_file={}", bed.text("rival.log"));
         run(walfs().args(["mount", &bed.url(), &bed.text("rival"), "-o", &log]))
     };
     mount("primary").failed(5, &["`alice`", "primary since", "takeover"]);

@@ -60,7 +60,10 @@ impl Bed {
 
     /// Mounts the primary, with these options besides.
     pub(crate) fn primary(&self, more: &str) -> Said {
-        let options = format!("primary,interval=0,log_file={},{more}", self.text("primary.log"));
+        let options = format!(
+            "primary,interval=0,stop_timeout=2s,log_file={},{more}",
+            self.text("primary.log")
+        );
         run(walfs().args(["mount", &self.url(), &self.text("primary"), "-o", &options]))
     }
 

@@ -52,6 +52,22 @@ fn in_the_foreground_a_signal_unmounts_ships_and_ends() {
 }
 
 #[test]
+fn a_mount_that_is_not_there_yet_can_be_interrupted() {
+    let Some(bed) = Bed::for_mounts() else { return };
+    // Nobody answers there, which a mount bears for a while.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let mut command = walfs();
+    command.args(["mount", "-f", "s3://bucket/pg", &bed.text("replica"), "-o"]);
+    command
+        .arg(format!("store.endpoint=http://{address},store.region=x,store.skip_signature=true"));
+    let mut daemon = command.spawn().unwrap();
+    silent.accept().unwrap();
+    kill(Pid::from_raw(daemon.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    assert_eq!(daemon.wait().unwrap().code(), Some(130));
+}
+
+#[test]
 fn the_background_holds_nobodys_pipe() {
     let Some(bed) = Bed::for_mounts() else { return };
     // `output` returns when the last writer of its pipes is gone.

@@ -42,6 +42,7 @@ pub(super) fn serve(mount: &Mount, config: Config, log: &Log) -> Result<(), Fail
         }
     };
     let hidden = Arc::new(Hidden::new(service.filesystem(), Arc::new(content)));
+    signals.serve();
     let mut mounted = point.mount(hidden, &settings)?;
     passthrough.store(mounted.passthrough(), Ordering::Relaxed);
     if let Some(kernel) = mounted.kernel() {

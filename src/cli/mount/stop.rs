@@ -4,6 +4,8 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, never, select};
@@ -23,6 +25,9 @@ use super::role::Service;
 
 /// How often a mount that is in use is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
+
+/// How a process ends that was told to before it served anything, as shells count.
+const INTERRUPTED: i32 = 130;
 
 /// The name of the last words beneath the mount, in walfs's own place there.
 pub const REPORT: &str = "report.json";
@@ -46,19 +51,26 @@ pub struct Report {
 
 /// Requests to stop.
 #[derive(Debug)]
-pub(super) struct Signals(Receiver<Signal>);
+pub(super) struct Signals {
+    requests: Receiver<Signal>,
+    serving: Arc<AtomicBool>,
+}
 
 impl Signals {
-    /// From now on `SIGTERM` and `SIGINT` are requests, and no sudden death.
+    /// From now on `SIGTERM`, `SIGINT` and `SIGHUP` wait for [`Signals::serve`]; until then they end
+    /// the process, which a mount that is only being prepared survives as it does a crash.
     pub(super) fn block() -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::error(format!("cannot wait for signals: {error}"));
-        let mut set = SigSet::empty();
-        set.add(Signal::SIGTERM);
-        set.add(Signal::SIGINT);
+        let set: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
         set.thread_block().map_err(|error| failed(error.into()))?;
-        let (tell, told) = bounded(1);
+        let (tell, requests) = bounded(1);
+        let serving = Arc::new(AtomicBool::new(false));
+        let served = Arc::clone(&serving);
         let wait = move || {
             while let Ok(signal) = set.wait() {
+                if !served.load(Ordering::SeqCst) {
+                    std::process::exit(INTERRUPTED);
+                }
                 // Full: a request is there already. Gone: nobody serves any more.
                 if tell.send(signal).is_err() {
                     return;
@@ -67,7 +79,12 @@ impl Signals {
         };
         let thread = std::thread::Builder::new().name("walfs-signals".to_owned()).spawn(wait);
         thread.map_err(failed)?;
-        Ok(Self(told))
+        Ok(Self { requests, serving })
+    }
+
+    /// From now on they are requests: there is a mount to be ended first.
+    pub(super) fn serve(&self) {
+        self.serving.store(true, Ordering::SeqCst);
     }
 }
 
@@ -82,7 +99,7 @@ pub(super) fn wait_for_end(mounted: &mut Mounted, signals: &Signals, patience: D
             }
             return;
         }
-        recv(signals.0) -> signal => info!(?signal, "told to stop"),
+        recv(signals.requests) -> signal => info!(?signal, "told to stop"),
     }
     let deadline = Instant::now() + patience;
     let mut told = false;
@@ -100,7 +117,7 @@ pub(super) fn wait_for_end(mounted: &mut Mounted, signals: &Signals, patience: D
             }
         }
         let rest = deadline.saturating_duration_since(Instant::now()).min(TRY_AGAIN);
-        if rest.is_zero() || signals.0.recv_timeout(rest) != Err(RecvTimeoutError::Timeout) {
+        if rest.is_zero() || signals.requests.recv_timeout(rest) != Err(RecvTimeoutError::Timeout) {
             warn!("files are still in use in the mount: leaving them behind");
             return;
         }

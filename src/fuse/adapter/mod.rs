@@ -1,6 +1,6 @@
 //! Speaks to the kernel, through the only crate that does: turns its requests into calls of a
 //! [`FileSystem`], and our news into its notifications. Decides nothing about files, but which way
-//! their I/O goes ([`ways`]).
+//! their I/O goes (`ways`).
 
 mod calls;
 mod replies;

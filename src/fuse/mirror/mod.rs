@@ -1,4 +1,4 @@
-//! A local directory as a [`FileSystem`]: every call goes to the file of the same name beneath the
+//! A local directory as a [`FileSystem`](super::filesystem::FileSystem): every call goes to the file of the same name beneath the
 //! mount. Both roles build on it. The directory is reached only through the descriptor that was
 //! opened before mounting, and each file through a descriptor of its own.
 //!
