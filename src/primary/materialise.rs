@@ -1,8 +1,12 @@
 //! After a takeover: puts the volume's files in place beneath the mount, so that the database
 //! finds what the last primary had shipped. What stands in the way is set aside, never lost.
 
+use std::io;
 use std::sync::Arc;
 
+use tracing::warn;
+
+use crate::layout::{Found, Kind, Layout, Role};
 use crate::store::Chain;
 use crate::store::contents::{ReadError, read_file};
 use crate::volume::{File, Manifest, RelPath};
@@ -29,14 +33,12 @@ pub struct Progress {
 pub(super) async fn materialise(
     chain: &Chain,
     home: &dyn Home,
+    (layout, rule): (&dyn Layout, Unfinished),
     manifest: &Manifest,
-    rule: Unfinished,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), StartError> {
-    // Held files come from a reign that another node has ended: the database never sees them, and
-    // under names that live on they would hide what it does see.
-    for place in home.set_held_aside()? {
-        tracing::warn!(place, "a file that was never shipped was set aside");
+    if rule == Unfinished::KeepNothing {
+        set_strays_aside(home, layout, manifest)?;
     }
     let removed = home.removed()?;
     let wanted: Vec<(&RelPath, &Arc<File>)> =
@@ -53,7 +55,7 @@ pub(super) async fn materialise(
             (Likeness::Missing, _) => make(chain, home, manifest, path, file).await?,
             (Likeness::Continued | Likeness::Different, _) => {
                 let place = home.set_aside(path)?;
-                tracing::warn!(%path, place, "the local file differed and was set aside");
+                warn!(%path, place, "the local file differed and was set aside");
                 make(chain, home, manifest, path, file).await?;
             }
         }
@@ -61,6 +63,30 @@ pub(super) async fn materialise(
         done.bytes += file.size;
     }
     progress(done);
+    Ok(())
+}
+
+/// What an ended reign left behind and never shipped is no part of the volume's history: held
+/// files would hide what the database sees, and other files would be taken for what comes next.
+fn set_strays_aside(home: &dyn Home, layout: &dyn Layout, manifest: &Manifest) -> io::Result<()> {
+    for place in home.set_held_aside()? {
+        warn!(place, "a file that was never shipped was set aside");
+    }
+    let mut directories = vec![None];
+    while let Some(directory) = directories.pop() {
+        for Found { path, kind, .. } in home.list(directory.as_ref())? {
+            match kind {
+                Kind::Directory => directories.push(Some(path)),
+                Kind::File
+                    if layout.role(&path) != Role::Local && manifest.file(&path).is_none() =>
+                {
+                    let place = home.set_aside(&path)?;
+                    warn!(%path, place, "a file that was never shipped was set aside");
+                }
+                Kind::File | Kind::Other => {}
+            }
+        }
+    }
     Ok(())
 }
 

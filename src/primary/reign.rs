@@ -6,6 +6,7 @@ use std::io;
 
 use rand::Rng;
 
+use crate::layout::Layout;
 use crate::store::{Candidate, Chain, Claimed, StoreError};
 use crate::volume::{
     Clock, Content, Epoch, Fence, Manifest, NodeId, RelPath, VolumeId, WallTime, WriterId,
@@ -93,6 +94,7 @@ impl Applicant {
 pub async fn begin(
     chain: &Chain,
     home: &dyn Home,
+    layout: &dyn Layout,
     applicant: &Applicant,
     clock: &dyn Clock,
     progress: &mut (dyn FnMut(Progress) + Send),
@@ -108,7 +110,7 @@ pub async fn begin(
     }
     let manifest = elect(chain, home, applicant, clock, &mut note).await?;
     if let Some(rule) = note.unfinished {
-        materialise(chain, home, &manifest, rule, progress).await?;
+        materialise(chain, home, (layout, rule), &manifest, progress).await?;
     }
     note.reigns(applicant.writer);
     note.unfinished = None;

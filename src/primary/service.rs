@@ -136,7 +136,7 @@ fn reign_on_this_thread(
     runtime.block_on(async {
         let Setup { store, layout, clock, settings, applicant, .. } = setup;
         let chain = Chain::new(store.clone());
-        let reign = begin(&chain, &*disk, &applicant, &*clock, &mut tell).await;
+        let reign = begin(&chain, &*disk, &*layout, &applicant, &*clock, &mut tell).await;
         let note = Note::recall(&*disk).map_err(StartError::from);
         let (reign, note) = match (reign, note) {
             (Ok(reign), Ok(Some(note))) => (reign, note),

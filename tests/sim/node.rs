@@ -77,8 +77,9 @@ impl PrimaryNode {
         let name = world.hosts[host].name.to_owned();
         let mut rng = StdRng::seed_from_u64(world.rng.random());
         let applicant = Applicant::new(&mut rng, VolumeId([7; 16]), name, claim);
+        let layout = Arc::clone(&world.layout);
         let mut progress = |_| {};
-        let beginning = begin(&chain, &home, &applicant, &*clock, &mut progress);
+        let beginning = begin(&chain, &home, &*layout, &applicant, &*clock, &mut progress);
         let reign = tokio::select! {
             biased;
             reign = timeout(PATIENCE, beginning) => reign,

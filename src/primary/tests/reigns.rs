@@ -159,3 +159,24 @@ async fn a_node_that_lost_its_note_takes_over_without_losing_its_tail() {
     sleep(secs(3)).await;
     assert_eq!(world.files().await, before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_an_ended_reign_never_shipped_does_not_come_back() {
+    let world = World::default();
+    let (mut first, mut second) = (world.node(at_once()), world.node(at_once()));
+    first.start().await;
+    first.commit(100_000);
+    sleep(secs(3)).await;
+    first.faulty.set_outage(true);
+    first.fill_up_to(3);
+    first.crash().await;
+    first.faulty.set_outage(false);
+    let reign = second.begin(Claim::TakeOver).await.unwrap();
+    second.run(reign);
+    sleep(secs(3)).await;
+    second.crash().await;
+    first.begin(Claim::TakeOver).await.unwrap();
+    assert_eq!(first.files(), second.files());
+    let aside = first.directory.path().join(format!(".walfs/aside/{}.1", segment(2)));
+    assert!(aside.exists());
+}

@@ -140,7 +140,8 @@ impl Node {
         let volume = VolumeId([7; 16]);
         let applicant = Applicant::new(&mut rng, volume, self.name.clone(), claim);
         let clock = Ticking(Instant::now());
-        begin(&self.chain(), &*self.disk(), &applicant, &clock, &mut |_| {}).await
+        let (chain, disk) = (self.chain(), self.disk());
+        begin(&chain, &*disk, &Postgres, &applicant, &clock, &mut |_| {}).await
     }
 
     /// A new process of this node becomes primary and runs.
