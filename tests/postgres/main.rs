@@ -11,3 +11,12 @@ mod compare;
 mod load;
 mod node;
 mod world;
+
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    dead_code,
+    reason = "the server of the tests of the S3 client, which use more of it"
+)]
+#[path = "../s3/server.rs"]
+mod server;

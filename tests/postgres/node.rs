@@ -17,6 +17,7 @@ pub(crate) const WALFS: &str = env!("CARGO_BIN_EXE_walfs");
 pub(crate) struct Node {
     directory: PathBuf,
     url: String,
+    environment: Vec<(&'static str, String)>,
     options: String,
     log: PathBuf,
     daemon: Option<Child>,
@@ -38,7 +39,8 @@ impl Node {
         let name = name.display().to_string().replace('/', "-");
         let mut node = Node {
             directory: directory.to_owned(),
-            url: world.url(),
+            url: world.url.clone(),
+            environment: world.environment.clone(),
             options: options.to_owned(),
             log: world.path(&format!("{name}.log")),
             daemon: None,
@@ -62,6 +64,7 @@ impl Node {
         let log = log_file(&self.log);
         let mut command = Command::new(WALFS);
         command.args(["mount", "-f", &self.url]).arg(&self.directory).args(["-o", &self.options]);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut daemon = command.spawn().expect("walfs can be started");
         for _ in 0..600 {

@@ -24,6 +24,10 @@ pub(crate) struct World {
     pub(crate) server: PathBuf,
     /// The programs that talk to servers of any version: `psql`, `pgbench`.
     pub(crate) client: PathBuf,
+    /// Where the volume is.
+    pub(crate) url: String,
+    /// What the daemons find in their environment besides.
+    pub(crate) environment: Vec<(&'static str, String)>,
     /// Who runs the servers: they refuse to be root.
     pub(crate) user: User,
     _turn: MutexGuard<'static, ()>,
@@ -72,8 +76,10 @@ impl World {
         // The servers' user has to pass through.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755))
             .map_err(|error| error.to_string())?;
-        let world =
-            World { directory, client: binaries.clone(), server: binaries, user, _turn: turn };
+        let url = format!("file://{}/pg", directory.path().join("store").display());
+        let (client, server) = (binaries.clone(), binaries);
+        let environment = Vec::new();
+        let world = World { directory, server, client, url, environment, user, _turn: turn };
         fs::create_dir(world.store()).map_err(|error| error.to_string())?;
         Ok(world)
     }
@@ -85,10 +91,6 @@ impl World {
     /// Where the store's objects are.
     pub(crate) fn store(&self) -> PathBuf {
         self.path("store")
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("file://{}/pg", self.store().display())
     }
 
     /// The objects under a prefix of the volume, by name.

@@ -41,6 +41,25 @@ struct State {
     served: (usize, usize),
 }
 
+impl State {
+    /// The names below a prefix, all on one page, if that is what this path asks for.
+    fn listing(&self, path: &str) -> Option<String> {
+        let (bucket, query) =
+            path.split_once('?').filter(|(_, query)| query.contains("list-type"))?;
+        let mut words = query.split('&').filter_map(|word| word.strip_prefix("prefix="));
+        let prefix = words.next().unwrap_or_default().replace("%2F", "/");
+        let names = self.objects.iter().filter_map(|(path, bytes)| {
+            let name = path.strip_prefix(bucket)?.trim_start_matches('/');
+            let time = "<LastModified>2026-01-01T00:00:00.000Z</LastModified>";
+            let size = bytes.len();
+            name.starts_with(&prefix)
+                .then(|| format!("<Contents><Key>{name}</Key>{time}<Size>{size}</Size></Contents>"))
+        });
+        let names: String = names.collect();
+        Some(format!("<ListBucketResult>{names}</ListBucketResult>"))
+    }
+}
+
 /// The server; stops with the runtime of its test.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
@@ -134,6 +153,9 @@ impl Server {
 
     fn perform(&self, request: &Request) -> Reply {
         let mut state = self.state();
+        if let Some(listing) = state.listing(&request.path) {
+            return Reply { status: 200, range: None, body: listing.into_bytes() };
+        }
         let found = state.objects.get(&request.path).cloned();
         match (request.method.as_str(), found) {
             ("PUT", Some(_)) if request.only_if_absent => Reply::failed(412),

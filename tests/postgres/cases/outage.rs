@@ -8,6 +8,7 @@ use crate::cluster::Cluster;
 use crate::compare::{equal, whole_history};
 use crate::load::{self, Bench};
 use crate::node::Node;
+use crate::server::{Act, Server};
 use crate::world::{World, wait_until};
 
 #[test]
@@ -30,6 +31,45 @@ fn an_empty_directory_in_the_stores_place_is_not_the_store() {
     away_and_back(&world, 8, |world| {
         fs::create_dir_all(world.store().join("pg")).expect("it can be made");
     });
+}
+
+#[test]
+fn a_store_that_misbehaves_neither_loses_nor_doubles_anything() {
+    let Some(mut world) = World::new() else { return };
+    let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
+    let server = runtime.block_on(Server::start());
+    world.url = "s3://bucket/pg".to_owned();
+    world.environment = vec![
+        ("AWS_ENDPOINT", server.endpoint()),
+        ("AWS_SKIP_SIGNATURE", "true".to_owned()),
+        ("AWS_ALLOW_HTTP", "true".to_owned()),
+    ];
+    let mut primary = Cluster::create(&world, "primary", &["--wal-segsize=1"]);
+    primary.configure("min_wal_size = 4MB\nmax_wal_size = 16MB");
+    let mount = Node::mount(&world, &primary.wal(), "primary,layout=postgres,interval=20ms");
+    primary.start();
+    load::prepare(&primary);
+    let mut standby = primary.base_backup(&world, "standby");
+    let _view = Node::mount(&world, &standby.wal(), "replica,poll=20ms");
+    standby.start();
+
+    let late = Act::Later(Duration::from_millis(400));
+    let puts = [Act::DoneBut(500), Act::DoneBut(412), Act::DoneAndGone, Act::Not(503), Act::Well];
+    let more = [Act::Not(409), Act::Gone, late, Act::Not(500), Act::DoneBut(503), Act::Well];
+    let gets = [Act::Well, Act::Not(500), Act::HalfThenGone, Act::Well, Act::Gone, Act::Well];
+    let lies = [Act::HalfAsWhole, Act::BitFlipped, Act::Well, Act::Not(503), late, Act::Well];
+    for _ in 0..6 {
+        server.script_puts(&[&puts[..], &more[..]].concat());
+        server.script_gets(&[&gets[..], &lies[..]].concat());
+    }
+    let bench = Bench::start(&primary, 15);
+    assert!(bench.finish(), "the primary met no error");
+    wait_until("the backlog is empty again", Duration::from_secs(120), || {
+        mount.number("/backlog_bytes") == 0
+    });
+    assert_eq!(mount.word("/state"), "running");
+    equal(&primary, &standby);
+    whole_history(&world, &primary);
 }
 
 fn away_and_back(world: &World, seconds: u64, stand_in: fn(&World)) {

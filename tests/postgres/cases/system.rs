@@ -39,7 +39,7 @@ fn an_fstab_line_mounts_and_umount_unmounts() {
     }
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", SCRIPT, "sh"]).arg(world.path(""));
-    let output = command.arg(world.url()).arg(programs).output().expect("unshare can be started");
+    let output = command.arg(&world.url).arg(programs).output().expect("unshare can be started");
     let words = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{words}\n{errors}");
