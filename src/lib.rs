@@ -20,14 +20,41 @@
 //! `cli::mount` is a mount from its words to its end.
 //!
 //! Arrows point down: `cli` may use everything; `config` fills in the settings of `primary`,
-//! `replica` and `fuse`; `primary`, `replica` and `history` use `fuse`, `layout`, `store` and
-//! `volume`; `layout`, `store` and `fuse` use `volume`; `volume` uses nothing of ours and does no
-//! I/O. `primary` and `replica` do not know each other. `tests/tidy.rs` watches.
+//! `replica` and `fuse`; `primary` and `replica` use `fuse`, `layout`, `store` and `volume`, and do
+//! not know each other; `layout`, `store` and `fuse` use `volume`; `volume` uses nothing of ours and
+//! does no I/O. `tests/tidy.rs` watches.
+//!
+//! # What is nowhere
+//!
+//! | nowhere … | guarded by |
+//! |---|---|
+//! | is an object of the chain overwritten | [`store::Chain::append`] only creates |
+//! | is a failed create believed before the object was read back | [`store::Created::Unclear`], simulation |
+//! | is a batch published whose bytes are not durable on the primary's disk | a type, `primary::durable`; simulation |
+//! | does a manifest name bytes that the store has not acknowledged | [`store::Uploaded`] is the only way to a seal |
+//! | does a batch count that lies beyond its epoch's fence | [`volume::Manifest::fold`], simulation |
+//! | is the progress of an upload kept on the host | the backlog is disk minus manifest; simulation |
+//! | does a replica show a byte that was not checked, or step back | `replica::reading`; simulation |
+//! | does `volume` read a clock, or anything below `cli` the environment | tidy, forbidden calls |
+//!
+//! # Where to look
+//!
+//! | question | home |
+//! |---|---|
+//! | where is an option defined? | `config::options` |
+//! | where is a database's knowledge? | its folder in [`layout`] |
+//! | where is fencing? | the rule in `volume::fold`, the atom in [`store::chain`], the election in [`store::election`] |
+//! | how is an object named? | [`volume::keys`] |
+//! | what do its bytes look like? | `docs/format.md`, `volume::codec` |
+//! | which errno? | `fuse::errno` |
+//! | which file speaks to the kernel, which to a cloud? | `fuse::adapter`, [`mod@store::connect`] |
+//! | what does a mount tell about itself? | [`fuse::status`] |
+//! | what time is it? | the [`volume::Clock`] that was passed in |
+//! | which promises do we make? | the README's table, each row with its test |
 
 pub mod cli;
 pub mod config;
 pub mod fuse;
-pub mod history;
 pub mod layout;
 pub mod primary;
 pub mod replica;

@@ -15,7 +15,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fuse", &["volume"]),
     ("primary", &["fuse", "layout", "store", "volume"]),
     ("replica", &["fuse", "layout", "store", "volume"]),
-    ("history", &["fuse", "layout", "store", "volume"]),
     ("config", &["fuse", "primary", "replica"]),
 ];
 
