@@ -12,8 +12,9 @@ use super::{Created, Store, StoreError};
 
 /// At most so many links are on their way at once…
 const AHEAD_MAX: usize = 32;
-/// …and about so many bytes of them.
-const AHEAD_BYTES: usize = 64 << 20;
+/// …and so many bytes of them, if the largest so far tells how large they are. Decoded they are
+/// several times that.
+const AHEAD_BYTES: usize = 12 << 20;
 
 /// The chain of one volume.
 #[derive(Clone, Debug)]
@@ -90,7 +91,7 @@ impl Chain {
         let mut manifest = from;
         // The chain of one epoch at a time: what lies beyond its fence is void, and whatever was
         // read of it ahead is dropped with the stream.
-        let mut window = 1;
+        let (mut window, mut largest) = (1, 1);
         loop {
             let epoch = manifest.epoch();
             let mut ahead = FuturesOrdered::new();
@@ -105,7 +106,8 @@ impl Chain {
                 };
                 manifest = fold(&manifest, &link)?;
                 each(&link, &manifest);
-                window = widen(window, link.bytes.len());
+                largest = largest.max(link.bytes.len());
+                window = widen(window, largest);
             }
         }
     }
@@ -140,8 +142,8 @@ fn link_at(at: Position, bytes: &Bytes) -> Result<EncodedLink, StoreError> {
 }
 
 /// A reader at the end asks for one name only; one that finds links asks for more and more.
-fn widen(window: usize, link_bytes: usize) -> usize {
-    (window * 2).min(AHEAD_MAX).min(AHEAD_BYTES / link_bytes.max(1)).max(1)
+fn widen(window: usize, largest: usize) -> usize {
+    (window * 2).min(AHEAD_MAX).min(AHEAD_BYTES / largest).max(1)
 }
 
 #[cfg(test)]
