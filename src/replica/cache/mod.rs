@@ -27,7 +27,7 @@ use ledger::{Ledger, Name};
 use memory::Memory;
 
 /// How many verified bytes stay in memory.
-const MEMORY: usize = 32 << 20;
+const MEMORY: usize = 16 << 20;
 
 /// What is here already.
 #[derive(Debug)]
