@@ -40,6 +40,8 @@ mod parts;
 pub mod registry;
 pub mod segment;
 mod sequencer;
+#[cfg(test)]
+mod synthetic;
 pub mod txnlog;
 mod wanted;
 
