@@ -303,15 +303,18 @@ impl<'a> Capture<'a> {
     /// forgets it, too.
     fn gone(&mut self, table: &Table) -> io::Result<()> {
         let Look { files, shipped, .. } = *self.look;
-        if !shipped.files.contains_key(&table.sequencer(SequencerFile::Log)) {
+        let log = table.sequencer(SequencerFile::Log);
+        if !shipped.files.contains_key(&log) {
             return Ok(());
         }
         let known = registry::read(files)?;
         if known.is_none_or(|known| known.contains_key(table.directory().as_str())) {
             return Err(invalid("its log is gone, but the server was not told to drop it".into()));
         }
-        let all = shipped.below(table.directory());
-        self.steps.extend(all.map(|(path, _)| Step::Remove { path: path.clone() }));
+        // Without its log it is no table any more, whatever else is still there.
+        let rest = shipped.below(table.directory()).map(|(path, _)| path);
+        let rest = rest.filter(|path| **path != log).cloned().collect::<Vec<_>>();
+        self.steps.extend([log].into_iter().chain(rest).map(|path| Step::Remove { path }));
         Ok(())
     }
 
@@ -370,3 +373,6 @@ fn may_change(path: &RelPath) -> bool {
 fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
+
+#[cfg(test)]
+mod tests;

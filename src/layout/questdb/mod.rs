@@ -46,6 +46,8 @@ pub mod registry;
 pub mod seed;
 pub mod segment;
 mod sequencer;
+#[cfg(test)]
+mod synthetic;
 pub mod table;
 pub mod txnlog;
 pub mod view;
