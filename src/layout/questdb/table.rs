@@ -82,12 +82,7 @@ impl Structure {
             columns.push(Column { name, kind, symbol });
         }
         let number = |at| i32_at(bytes, at);
-        Some(Self {
-            partition_by: number(4)?,
-            timestamp: number(8)?,
-            id: number(16)?,
-            columns,
-        })
+        Some(Self { partition_by: number(4)?, timestamp: number(8)?, id: number(16)?, columns })
     }
 
     /// How SQL calls the partitions' unit (`PartitionBy`).

@@ -10,6 +10,8 @@ use tracing::{debug, info, warn};
 
 /// How long a statement or a connection may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// So many statements are on their way together.
+const TOGETHER: usize = 64;
 /// The shortest wait before another try to connect.
 const BACK_OFF_MIN: Duration = Duration::from_millis(100);
 /// The longest one.
@@ -108,12 +110,37 @@ impl Agent {
         let answer = timeout(PATIENCE, client.simple_query(statement)).await;
         match answer {
             Ok(Ok(messages)) => Ok(rows(messages)),
-            Ok(Err(error)) if error.as_db_error().is_some() => {
-                let said = error.as_db_error().map(|said| said.message().to_owned());
-                Err(AgentError::Refused(said.unwrap_or_default()))
-            }
-            Ok(Err(error)) => Err(self.broken(chain(&error))),
+            Ok(Err(error)) => Err(self.error(&error)),
             Err(_elapsed) => Err(self.broken(format!("no answer within {PATIENCE:?}"))),
+        }
+    }
+
+    /// Carries statements out, one after the other, without waiting for each answer.
+    pub(super) async fn run_all(&mut self, statements: &[String]) -> Vec<Result<Rows, AgentError>> {
+        let mut answers = Vec::with_capacity(statements.len());
+        for together in statements.chunks(TOGETHER) {
+            let Some(client) = &self.client else { break };
+            let said = together.iter().map(|statement| client.simple_query(statement));
+            let Ok(said) = timeout(PATIENCE, futures::future::join_all(said)).await else {
+                self.broken(format!("no answer within {PATIENCE:?}"));
+                break;
+            };
+            for answer in said {
+                answers.push(match answer {
+                    Ok(messages) => Ok(rows(messages)),
+                    Err(error) => Err(self.error(&error)),
+                });
+            }
+        }
+        let lost = || Err(AgentError::Away("the connection broke".to_owned()));
+        answers.resize_with(statements.len(), lost);
+        answers
+    }
+
+    fn error(&mut self, error: &tokio_postgres::Error) -> AgentError {
+        match error.as_db_error() {
+            Some(said) => AgentError::Refused(said.message().to_owned()),
+            None => self.broken(chain(error)),
         }
     }
 

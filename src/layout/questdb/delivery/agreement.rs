@@ -21,8 +21,8 @@ pub fn compare(form: Form, after: u64, here: &[u8], volume: &[u8]) -> Agreement 
     let Ok(len) = usize::try_from(form.record()) else { return Agreement::Differs(after + 1) };
     let mut retime = None;
     let count = u64::try_from(here.len() / len).unwrap_or(u64::MAX);
-    for (txn, (mine, theirs)) in
-        (after + 1..).zip(here.chunks(len).zip(volume.chunks(len).chain(std::iter::repeat(&[][..]))))
+    for (txn, (mine, theirs)) in (after + 1..)
+        .zip(here.chunks(len).zip(volume.chunks(len).chain(std::iter::repeat(&[][..]))))
     {
         if mine == theirs {
             continue;

@@ -90,3 +90,8 @@ pub fn hydrate(name: &str) -> String {
 pub fn folded(name: &str) -> String {
     name.to_lowercase()
 }
+
+/// Asks for the settings that say how long a sequencer stays open that nobody uses, in
+/// milliseconds: they add up.
+pub const CLOSES_AFTER: &str = "SELECT value FROM (SHOW PARAMETERS) WHERE property_path IN \
+                                ('cairo.wal.inactive.writer.ttl', 'cairo.idle.check.interval')";
