@@ -2,12 +2,12 @@
 //! the permissions that they would have had without us.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 
-use super::nodes::Node;
+use super::nodes::{Node, proc_path};
 use super::stat::{PERMISSIONS, device, stat};
 use super::{KEPT_FLAGS, Mirror, open_path};
 use crate::fuse::errno::of_system;
@@ -125,8 +125,4 @@ fn give(file: &OwnedFd, caller: Caller, parent: &Node, mode: Option<u32>) -> Ans
 
 fn permissions(mode: u32) -> Mode {
     Mode::from_raw_mode(mode & PERMISSIONS)
-}
-
-fn proc_path(file: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
