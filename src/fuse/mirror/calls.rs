@@ -100,7 +100,7 @@ impl FileSystem for Mirror {
     }
 
     fn open(&self, _caller: Caller, ino: Ino, flags: i32, reply: Reply<Opened>) {
-        reply.send(self.nodes.get(ino).and_then(|node| self.open_node(node, flags)));
+        reply.send(self.nodes.get(ino).and_then(|node| self.open_node(&node, flags)));
     }
 
     fn create(

@@ -3,7 +3,6 @@
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 
@@ -72,14 +71,14 @@ impl Mirror {
         let path = proc_path(&file);
         let handle = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
         let (node, entry) = self.adopt(handle.map_err(of_system)?)?;
-        let opened = self.opened(Arc::clone(&node), file, flags);
+        let opened = self.opened(&node, file, flags);
         self.entry_and(&node, entry, opened)
     }
 
     /// Somebody else made it since the kernel looked.
     fn open_existing(&self, parent: Ino, name: &OsStr, flags: i32) -> Answer<(Entry, Opened)> {
         let (node, entry) = self.look_up(parent, name)?;
-        let opened = self.open_node(Arc::clone(&node), flags).and_then(|opened| {
+        let opened = self.open_node(&node, flags).and_then(|opened| {
             if flags & libc::O_TRUNC != 0 {
                 let open = self.opens.get(opened.handle)?;
                 rustix::fs::ftruncate(&open.file, 0).map_err(of_system)?;

@@ -124,13 +124,13 @@ impl Mirror {
         Ok(Entry { attr: stat::attr(node.ino, &stat), ttl: self.ttl })
     }
 
-    fn open_node(&self, node: Arc<Node>, flags: i32) -> Answer<Opened> {
+    fn open_node(&self, node: &Node, flags: i32) -> Answer<Opened> {
         let kept = OFlags::from_bits_retain((flags & KEPT_FLAGS).cast_unsigned());
-        let file = reopen(&node, kept)?;
+        let file = reopen(node, kept)?;
         self.opened(node, file, flags)
     }
 
-    fn opened(&self, node: Arc<Node>, file: OwnedFd, flags: i32) -> Answer<Opened> {
+    fn opened(&self, node: &Node, file: OwnedFd, flags: i32) -> Answer<Opened> {
         let stat = stat::stat(&file)?;
         // In the kernel nobody would take the rights away when the file is written.
         let privileged = u32::from(stat.stx_mode) & stat::PRIVILEGED != 0;
@@ -139,7 +139,7 @@ impl Mirror {
         } else {
             Io::Daemon
         };
-        let handle = self.opens.add(Open::new(&node, file, flags, privileged));
+        let handle = self.opens.add(Open::new(node, file, flags, privileged));
         Ok(Opened { handle, io })
     }
 }
