@@ -1,0 +1,3 @@
+//! The cases: one file per concern, one test per claim.
+
+mod alone;
