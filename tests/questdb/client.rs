@@ -1,5 +1,6 @@
 //! Talking to a server as its users do: SQL and rows over HTTP, rows over a plain line of TCP.
 
+use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub(crate) type Row = Vec<Value>;
 
 impl Client {
     /// Runs SQL; the rows of its answer, or what the server said against it.
-    pub(crate) fn sql(&self, text: &str) -> Result<Vec<Row>, String> {
+    pub(crate) fn sql(self, text: &str) -> Result<Vec<Row>, String> {
         let body = self.get("/exec", text)?;
         let answer: Value =
             serde_json::from_str(&body).map_err(|error| format!("{error}: {body}"))?;
@@ -35,25 +36,25 @@ impl Client {
     }
 
     /// The same where an error has no place.
-    pub(crate) fn query(&self, text: &str) -> Vec<Row> {
+    pub(crate) fn query(self, text: &str) -> Vec<Row> {
         self.sql(text).unwrap_or_else(|error| panic!("port {}: {text}: {error}", self.http))
     }
 
     /// The first value of an answer, as a word.
-    pub(crate) fn value(&self, text: &str) -> Result<String, String> {
+    pub(crate) fn value(self, text: &str) -> Result<String, String> {
         let rows = self.sql(text)?;
         let first = rows.first().and_then(|row| row.first());
         first.map(word).ok_or_else(|| format!("{text}: no rows"))
     }
 
     /// The first value of an answer, as a number.
-    pub(crate) fn number(&self, text: &str) -> u64 {
+    pub(crate) fn number(self, text: &str) -> u64 {
         let found = self.value(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         found.parse().unwrap_or_else(|_| panic!("{text}: {found} is no number"))
     }
 
     /// All rows of an answer as lines of comma separated values, the names first.
-    pub(crate) fn lines(&self, text: &str) -> Result<Vec<String>, String> {
+    pub(crate) fn lines(self, text: &str) -> Result<Vec<String>, String> {
         let body = self.get("/exp", text)?;
         if body.starts_with('{') {
             return Err(body);
@@ -61,13 +62,13 @@ impl Client {
         Ok(body.split("\r\n").filter(|line| !line.is_empty()).map(str::to_owned).collect())
     }
 
-    fn get(&self, path: &str, query: &str) -> Result<String, String> {
+    fn get(self, path: &str, query: &str) -> Result<String, String> {
         let head = format!("GET {path}?query={} HTTP/1.1\r\n", encoded(query));
         self.exchange(&head, "").map(|(_, body)| body).map_err(|error| error.to_string())
     }
 
     /// Rows in the influx line protocol, as one commit per table.
-    pub(crate) fn write(&self, lines: &str) -> Result<(), String> {
+    pub(crate) fn write(self, lines: &str) -> Result<(), String> {
         let (status, body) = self
             .exchange("POST /write?precision=n HTTP/1.1\r\n", lines)
             .map_err(|error| error.to_string())?;
@@ -75,12 +76,12 @@ impl Client {
     }
 
     /// A connection that takes rows in the line protocol, and answers nothing.
-    pub(crate) fn line(&self) -> io::Result<TcpStream> {
+    pub(crate) fn line(self) -> io::Result<TcpStream> {
         TcpStream::connect((Ipv4Addr::LOCALHOST, self.line))
     }
 
     /// One request with this head, and its answer: the status and the body.
-    pub(crate) fn exchange(&self, head: &str, body: &str) -> io::Result<(u16, String)> {
+    pub(crate) fn exchange(self, head: &str, body: &str) -> io::Result<(u16, String)> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.http))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -143,7 +144,7 @@ fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02x}"));
+            write!(encoded, "%{byte:02x}").expect("a string takes more");
         }
     }
     encoded

@@ -9,11 +9,15 @@
 mod cases;
 mod client;
 mod compare;
+mod ledger;
 mod load;
+mod pair;
+mod pg;
 mod server;
 mod world;
 
 #[path = "../postgres/ground.rs"]
 mod ground;
+#[expect(dead_code, reason = "the mounts of the other database's cases, which use more of it")]
 #[path = "../postgres/node.rs"]
 mod node;

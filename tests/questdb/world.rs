@@ -56,7 +56,7 @@ impl World {
             return Err("this machine has no /dev/fuse".to_owned());
         }
         let jar = jar(version);
-        if !jar.exists() || !Command::new("java").arg("-version").output().is_ok() {
+        if !jar.exists() || Command::new("java").arg("-version").output().is_err() {
             return Err(format!("no QuestDB {version}: run scripts/questdb-binaries"));
         }
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

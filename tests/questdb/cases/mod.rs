@@ -1,3 +1,14 @@
 //! The cases: one file per concern, one test per claim.
 
 mod alone;
+mod chaos;
+mod existing;
+mod follow;
+mod kill;
+mod lock_down;
+mod many;
+mod outage;
+mod promotion;
+mod small_cache;
+mod told;
+mod versions;

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::values::{self, EVERY_TYPE, random, retypes};
+use super::values::{EVERY_TYPE, random, retypes};
 use crate::client::{Client, Row, word};
 
 /// Draws steps and takes them.
@@ -116,16 +116,12 @@ impl Writer {
         let all = self.below(3) == 0;
         for kind in EVERY_TYPE {
             if all || self.below(4) == 0 {
-                let word: String = kind
-                    .chars()
-                    .map(|sign| if sign.is_alphanumeric() { sign } else { '_' })
-                    .collect();
                 let setting = match (*kind, self.below(4)) {
                     ("SYMBOL", 0) => " CAPACITY 16 NOCACHE",
                     ("SYMBOL", 1) => " CAPACITY 1024 CACHE INDEX CAPACITY 32",
                     _ => "",
                 };
-                write!(columns, ", c_{} {kind}{setting}", word.to_lowercase())
+                write!(columns, ", c_{} {kind}{setting}", as_name(kind))
                     .expect("a string takes more");
             }
         }
@@ -201,9 +197,13 @@ impl Writer {
         else {
             return Ok(());
         };
-        let value = match self.below(3) {
-            0 => "null".to_owned(),
-            _ => values::random(&column.kind),
+        // Another writer may have put another column in its place by now, and a text that is no
+        // number suspends the table when it is applied: text only where none but texts can be.
+        let text = matches!(column.kind.as_str(), "STRING" | "VARCHAR" | "SYMBOL");
+        let value = if self.below(3) == 0 || (text && !names_a_text(&column.name)) {
+            "null".to_owned()
+        } else {
+            random(&column.kind)
         };
         let where_ = self.one(&["", " WHERE n > 0", " WHERE d < 100"]).unwrap_or("");
         self.run(format!("UPDATE '{table}' SET \"{}\" = {value}{where_}", column.name))
@@ -218,7 +218,7 @@ impl Writer {
 
     fn add_column(&mut self, table: &str) -> Result<(), String> {
         let kind = self.one(EVERY_TYPE).unwrap_or("LONG");
-        let name = self.fresh_name("added");
+        let name = format!("{}_{}", self.fresh_name("added"), as_name(kind));
         self.run(format!("ALTER TABLE '{table}' ADD COLUMN \"{name}\" {kind}"))
     }
 
@@ -231,7 +231,8 @@ impl Writer {
     fn rename_column(&mut self, table: &str) -> Result<(), String> {
         let columns = self.columns(table)?;
         let Some(column) = self.column(&columns, |_| true) else { return Ok(()) };
-        let name = self.fresh_name("renamed");
+        let first = column.name.rsplit('_').next().unwrap_or("ts");
+        let name = format!("{}_{first}", self.fresh_name("renamed"));
         self.run(format!("ALTER TABLE '{table}' RENAME COLUMN \"{}\" TO \"{name}\"", column.name))
     }
 
@@ -312,6 +313,17 @@ impl Writer {
         let fitting: Vec<&Column> = of.rest.iter().filter(|column| which(column)).collect();
         self.one(&fitting).cloned()
     }
+}
+
+/// A type as the end of a column's name. It stays the end of the name when the column is renamed,
+/// and names the first type when the column is given another.
+fn as_name(kind: &str) -> String {
+    kind.chars().filter(|sign| sign.is_alphanumeric()).collect::<String>().to_lowercase()
+}
+
+/// Whether columns of this name are texts, whoever made them.
+fn names_a_text(name: &str) -> bool {
+    ["string", "varchar", "symbol", "tag", "said"].iter().any(|text| name.ends_with(text))
 }
 
 #[derive(Clone, Debug)]

@@ -34,11 +34,6 @@ pub(crate) const EVERY_TYPE: &[&str] = &[
     "DECIMAL(76,20)",
 ];
 
-/// The types that an older server knows.
-pub(crate) fn without_decimals() -> Vec<&'static str> {
-    EVERY_TYPE.iter().copied().filter(|kind| !kind.starts_with("DECIMAL")).collect()
-}
-
 /// An expression whose value is a random one of this type, null now and then.
 pub(crate) fn random(kind: &str) -> String {
     let fixed = match kind {
@@ -91,9 +86,8 @@ pub(crate) fn retypes(kind: &str) -> &'static [&'static str] {
         "INT" => &["LONG", "DOUBLE", "VARCHAR"],
         "LONG" => &["DOUBLE", "STRING"],
         "FLOAT" => &["DOUBLE"],
-        "SYMBOL" => &["VARCHAR"],
+        "SYMBOL" | "UUID" | "IPv4" => &["VARCHAR"],
         "VARCHAR" => &["SYMBOL"],
-        "UUID" | "IPv4" => &["VARCHAR"],
         "BOOLEAN" => &["INT"],
         "DATE" => &["TIMESTAMP"],
         _ => &[],
