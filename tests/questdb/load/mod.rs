@@ -125,6 +125,7 @@ const EXPECTED: &[&str] = &[
     "cast error",
     "ttl value must be",
     "new name is already in use",
+    "is identical to existing name",
     "only supported for symbol",
     "is not of symbol type",
     "type is already",
