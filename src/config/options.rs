@@ -106,7 +106,7 @@ pub const LAYOUT: Row = Row {
     value: Value::Word("NAME"),
     fallback: Fallback::Told("the volume's, else recognised"),
     mounts: Mounts::All,
-    help: "what the files mean: postgres or generic",
+    help: "what the files mean: postgres, questdb or generic",
     more: "Stored in the volume when it is created; afterwards it need not be given, and must \
            agree if it is.",
 };

@@ -48,6 +48,7 @@ pub struct Setup {
 pub struct Primary {
     front: Arc<Front>,
     view: Arc<View>,
+    layout: Arc<dyn Layout>,
     identity: Identity,
     store: Store,
     clock: Arc<dyn Clock>,
@@ -74,7 +75,7 @@ impl Primary {
         );
         let view = Arc::new(View::new(hooks));
         let (store, clock) = (setup.store.clone(), Arc::clone(&setup.clock));
-        let (layout, applicant) = (setup.layout.name().to_owned(), setup.applicant.clone());
+        let (layout, applicant) = (Arc::clone(&setup.layout), setup.applicant.clone());
         let (began, beginning) = mpsc::channel();
         let shared = Arc::clone(&front);
         let thread = std::thread::Builder::new()
@@ -85,16 +86,21 @@ impl Primary {
         let identity = Identity {
             volume: applicant.volume.to_string(),
             url: store.url().to_owned(),
-            layout,
+            layout: layout.name().to_owned(),
             node: note.node.to_string(),
             node_name: applicant.node_name,
         };
-        Ok(Self { front, view, identity, store, clock, thread: Mutex::new(Some(thread)) })
+        Ok(Self { front, view, layout, identity, store, clock, thread: Mutex::new(Some(thread)) })
     }
 
     /// What to mount.
     pub fn filesystem(&self) -> Arc<dyn FileSystem> {
         Arc::<View>::clone(&self.view)
+    }
+
+    /// What the files mean.
+    pub fn layout(&self) -> &dyn Layout {
+        &*self.layout
     }
 
     /// How it is.

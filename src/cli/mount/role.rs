@@ -17,7 +17,7 @@ use crate::fuse::filesystem::{FileSystem, Kernel};
 use crate::fuse::mirror::{Mirror, TTL_ALONE};
 use crate::fuse::status::Status;
 use crate::layout::{self, Layout};
-use crate::primary::{self, Applicant, Claim, LocalDisk, Primary};
+use crate::primary::{self, Applicant, Claim, Durability, LocalDisk, Primary};
 use crate::replica::{self, Replica};
 use crate::store::{Store, volume};
 use crate::volume::info::VolumeInfo;
@@ -97,6 +97,14 @@ impl Service {
         }
     }
 
+    /// Whether the mount is right only where the kernel itself writes the local files.
+    pub(super) fn needs_passthrough(&self) -> bool {
+        match self {
+            Self::Primary(primary) => primary.layout().is_mapped(),
+            Self::Replica(_) => false,
+        }
+    }
+
     /// How it is.
     pub(super) fn status(&self) -> Status {
         match self {
@@ -121,6 +129,9 @@ impl Follows {
 impl Ground<'_> {
     fn primary(self, settings: primary::Settings, claim: Claim) -> Result<Service, Failure> {
         let (info, layout) = block_on(self.open_or_create())?;
+        if layout.is_mapped() && settings.durability == Durability::InStore {
+            return Err(unsynced(layout.name()));
+        }
         let rng = &mut rand::make_rng::<StdRng>();
         let setup = primary::Setup {
             store: connect(self.url, &self.store)?,
@@ -218,17 +229,28 @@ impl Ground<'_> {
         let found = disk.and_then(|disk| layout::recognise(&disk)).map_err(unreadable)?;
         found.ok_or_else(|| {
             Failure::error(
-                "cannot tell from its files whose directory this is: say layout=postgres or \
-                 layout=generic",
+                "cannot tell from its files whose directory this is: say layout=postgres, \
+                 layout=questdb or layout=generic",
             )
         })
     }
 }
 
+/// What a database does not sync, nobody can make wait for the store.
+fn unsynced(layout: &str) -> Failure {
+    Failure::new(
+        crate::cli::failure::Exit::Usage,
+        format!(
+            "option sync: layout={layout} cannot have it: the database commits through memory, and \
+             waits for no sync; leave it out, and keep the loss small with interval=0"
+        ),
+    )
+}
+
 fn unknown_layout(name: &str) -> Failure {
     Failure::new(
         crate::cli::failure::Exit::Usage,
-        format!("option layout: `{name}` is unknown; write postgres or generic"),
+        format!("option layout: `{name}` is unknown; write postgres, questdb or generic"),
     )
 }
 
