@@ -133,6 +133,14 @@ pub(crate) fn same(primary: Client, replica: Client) {
     }
 }
 
+/// A table's columns, and its rows.
+pub(crate) type Shown = (Vec<String>, Vec<String>);
+
+/// What a server shows of one table.
+pub(crate) fn shown(client: Client, table: &str) -> Shown {
+    (columns(client, table), rows(client, table))
+}
+
 /// The replica catches up, and then both have the same.
 pub(crate) fn equal(primary: Client, replica: Client) {
     catch_up(primary, replica);

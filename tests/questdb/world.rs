@@ -77,6 +77,16 @@ impl World {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        // Of a case that failed somebody may want to see what it left.
+        if std::thread::panicking() && std::env::var_os("KEEP").is_some() {
+            eprintln!("kept: {}", self.directory.path().display());
+            self.directory.disable_cleanup(true);
+        }
+    }
+}
+
 /// Where a version's program is, once it was fetched.
 pub(crate) fn jar(version: &str) -> PathBuf {
     let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/questdb");

@@ -318,7 +318,8 @@ impl Writer {
 /// A type as the end of a column's name. It stays the end of the name when the column is renamed,
 /// and names the first type when the column is given another.
 fn as_name(kind: &str) -> String {
-    kind.chars().filter(|sign| sign.is_alphanumeric()).collect::<String>().to_lowercase()
+    let kind = kind.replace("[]", "s").to_lowercase();
+    kind.chars().filter(|sign| sign.is_alphanumeric()).collect()
 }
 
 /// Whether columns of this name are texts, whoever made them.
