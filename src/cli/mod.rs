@@ -14,6 +14,7 @@ pub mod mount;
 pub mod output;
 pub mod pages;
 pub mod reach;
+pub mod settings;
 pub mod status;
 pub mod umount;
 
@@ -42,6 +43,8 @@ enum Verb {
     Log(log::Log),
     Ls(ls::Ls),
     Cat(cat::Cat),
+    #[command(name = "config")]
+    Settings(settings::Settings),
     #[command(hide = true)]
     ManPages(pages::ManPages),
     #[command(hide = true)]
@@ -72,6 +75,7 @@ impl Verb {
             Self::Log(verb) => verb.run(),
             Self::Ls(verb) => verb.run(),
             Self::Cat(verb) => verb.run(),
+            Self::Settings(verb) => verb.run(),
             Self::ManPages(verb) => verb.run(),
             Self::Completions(verb) => verb.run(),
             Self::Options(verb) => verb.run(),

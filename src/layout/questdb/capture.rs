@@ -219,7 +219,9 @@ impl<'a> Capture<'a> {
         }
         let events = event::read(&*parts.events.1, &*parts.index.1, (first, last))?
             .ok_or_else(|| invalid(format!("{segment} lacks event {last}, which was committed")))?;
-        self.grow(&*parts.meta.1, &parts.meta.0, parts.columns.len)?;
+        if let Some((path, file)) = &parts.meta {
+            self.grow(&**file, path, parts.columns.len)?;
+        }
         if events.rows > 0 {
             for (path, size) in parts.column_sizes(self.look.files, segment, events.rows)? {
                 let file = self.look.files.open(&path)?;

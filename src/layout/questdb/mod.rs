@@ -10,6 +10,7 @@
 //! | [`table`], [`seed`] | a table's own files, and those of a new one |
 //! | [`alter`], [`view`] | a change that renames, a query that is a view |
 //! | [`delivery`] | how a server on a replica takes the WAL in |
+//! | [`settings`] | what a server's settings should be |
 //! | `sequencer`, `parts` | those files on the disk, against what the manifest has |
 //! | `wanted`, `capture` | what the store lacks, in the order in which replicas may see it |
 //! | `bytes` | numbers as QuestDB stores them |
@@ -46,6 +47,7 @@ pub mod registry;
 pub mod seed;
 pub mod segment;
 mod sequencer;
+pub mod settings;
 #[cfg(test)]
 mod synthetic;
 pub mod table;

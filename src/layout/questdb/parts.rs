@@ -6,14 +6,14 @@ use crate::layout::{Files, OpenFile};
 use crate::volume::RelPath;
 
 use super::event;
-use super::names::Segment;
+use super::names::{Segment, SequencerFile};
 use super::segment::{Meta, Unknown};
 
 /// A segment's files that tell of the others.
 #[derive(Debug)]
 pub(super) struct Parts {
-    /// `_meta`.
-    pub(super) meta: (RelPath, Box<dyn OpenFile>),
+    /// `_meta`; a view has no columns, and its segments no structure.
+    pub(super) meta: Option<(RelPath, Box<dyn OpenFile>)>,
     /// What that says.
     pub(super) columns: Meta,
     /// `_event`.
@@ -29,15 +29,22 @@ impl Parts {
             let Some(path) = segment.file(name) else { return Ok(None) };
             Ok(files.open(&path)?.map(|file| (path, file)))
         };
-        let (Some(meta), Some(events), Some(index)) =
-            (open("_meta")?, open("_event")?, open("_event.i")?)
-        else {
+        let (Some(events), Some(index)) = (open("_event")?, open("_event.i")?) else {
             return Ok(None);
         };
-        let Some(bytes) = crate::layout::shipped::read_whole(&*meta.1, META_MAX)? else {
-            return Err(invalid(format!("{} is too large for what it is", meta.0)));
+        let definition = segment.table.sequencer(SequencerFile::View);
+        let is_view = files.open(&definition)?.is_some();
+        let meta = open("_meta")?;
+        let parsed = match &meta {
+            None if is_view => Ok(Meta { len: 0, columns: Vec::new() }),
+            None => return Ok(None),
+            Some((path, file)) => {
+                let bytes = crate::layout::shipped::read_whole(&**file, META_MAX)?;
+                let too_large = || invalid(format!("{path} is too large for what it is"));
+                Meta::parse(&bytes.ok_or_else(too_large)?)
+            }
         };
-        match Meta::parse(&bytes) {
+        match parsed {
             Ok(columns) => Ok(Some(Self { meta, columns, events, index })),
             Err(Unknown::Torn) => Ok(None),
             Err(Unknown::Type { column, tag }) => Err(invalid(format!(
@@ -89,11 +96,11 @@ impl Parts {
         }
         let events = event::read(&*self.events.1, &*self.index.1, (0, records - 1))?;
         let Some(events) = events else { return Ok(None) };
-        let mut all = vec![
-            (self.meta.0.clone(), self.columns.len),
-            (self.index.0.clone(), events.index_len),
-            (self.events.0.clone(), events.len),
-        ];
+        let mut all =
+            vec![(self.index.0.clone(), events.index_len), (self.events.0.clone(), events.len)];
+        if let Some((path, _)) = &self.meta {
+            all.insert(0, (path.clone(), self.columns.len));
+        }
         if events.rows > 0 {
             all.extend(self.column_sizes(files, segment, events.rows)?);
         }

@@ -8,7 +8,7 @@ use crate::layout::questdb::delivery::agreement::{Agreement, compare, is_same_lo
 use crate::layout::questdb::delivery::statements;
 use crate::layout::questdb::names::SequencerFile;
 use crate::layout::questdb::seed::New;
-use crate::layout::questdb::txnlog::{HEADER, Header};
+use crate::layout::questdb::txnlog::{Form, HEADER, Header};
 
 use super::files::beginning;
 use super::ground::Ground;
@@ -150,18 +150,22 @@ impl Delivered {
         (after, upto): (u64, u64),
     ) -> Result<Vec<u8>, Trouble> {
         let mut bytes = Vec::new();
-        for txn in after..upto {
+        let (len, mut txn) = (log.form.record(), after);
+        while txn < upto {
             let (file, start) = log.form.place(txn + 1);
+            let here = match log.form {
+                Form::Whole => upto - txn,
+                Form::Parts(count) => (upto - txn).min(count - txn % count),
+            };
+            let (from, end) = (start, start + here * len);
             let path = ground.root.sequencer(&self.table, file);
-            let len = log.form.record();
-            // A log is read once, as long as the records are in it.
-            let all = beginning(&path, start + (upto - txn) * len)?.unwrap_or_default();
-            let from = usize::try_from(start).unwrap_or(usize::MAX);
-            bytes.extend_from_slice(all.get(from..).unwrap_or_default());
-            let wanted = usize::try_from((upto - after) * len).unwrap_or(usize::MAX);
-            if bytes.len() >= wanted {
-                break;
-            }
+            let all = beginning(&path, end)?.unwrap_or_default();
+            let from = usize::try_from(from).unwrap_or(usize::MAX);
+            let lacks = || Trouble::Later(format!("{} is shorter than it says", path.display()));
+            let whole = u64::try_from(all.len()).is_ok_and(|here| here == end);
+            let records = all.get(from..).filter(|_| whole).ok_or_else(lacks)?;
+            bytes.extend_from_slice(records);
+            txn += here;
         }
         Ok(bytes)
     }

@@ -43,6 +43,9 @@ mod source;
 mod table;
 mod trouble;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, error, warn};
 
+use crate::fuse::status;
 use crate::layout::questdb::names::Table;
 use crate::replica::shown::Shown;
 
@@ -39,9 +40,11 @@ pub(super) struct Rounds {
     tables: BTreeMap<Table, Delivered>,
     /// Those that have something to do.
     active: BTreeSet<Table>,
-    /// What the account is of.
+    /// How many connections to the server there were.
     connections: u64,
     look: Duration,
+    /// When the account was given last.
+    told: Option<Instant>,
 }
 
 impl Rounds {
@@ -60,16 +63,13 @@ impl Rounds {
             active: BTreeSet::new(),
             connections: 0,
             look: LOOK_MIN,
+            told: None,
         }
     }
 
     /// Goes on for ever.
     pub(super) async fn run(mut self) {
-        self.active.extend(Source::new(&self.shown).tables());
-        match self.ground.root.delivered() {
-            Ok(tables) => self.active.extend(tables),
-            Err(error) => error!("the delivered tables cannot be listed: {error}"),
-        }
+        self.begin();
         loop {
             let wait = match self.round().await {
                 Ok(wait) => wait,
@@ -88,8 +88,17 @@ impl Rounds {
         }
     }
 
+    /// Looks at all tables.
+    pub(super) fn begin(&mut self) {
+        self.active.extend(Source::new(&self.shown).tables());
+        match self.ground.root.delivered() {
+            Ok(tables) => self.active.extend(tables),
+            Err(error) => error!("the delivered tables cannot be listed: {error}"),
+        }
+    }
+
     /// One round. Returns how long nothing needs to be done.
-    async fn round(&mut self) -> std::io::Result<Duration> {
+    pub(super) async fn round(&mut self) -> std::io::Result<Duration> {
         self.ground.refresh()?;
         self.meet_server().await;
         self.active.extend(self.news.take());
@@ -101,9 +110,18 @@ impl Rounds {
             moved |= self.step(&source, table).await;
         }
         self.nudge().await;
-        self.account.tell(describe(&self.ground, &source, &self.tables));
         self.look = if moved { LOOK_MIN } else { (self.look * 2).min(LOOK_MAX) };
-        Ok(self.wait())
+        let wait = self.wait();
+        if wait >= LOOK_MAX || self.told.is_none_or(|told| told.elapsed() >= LOOK_MAX) {
+            self.account.tell(self.describe());
+            self.told = Some(Instant::now());
+        }
+        Ok(wait)
+    }
+
+    /// How the tables are.
+    pub(super) fn describe(&self) -> status::Delivery {
+        describe(&self.ground, &Source::new(&self.shown), &self.tables)
     }
 
     /// A server that came asks for everything anew.
@@ -158,7 +176,8 @@ impl Rounds {
         for table in &self.active {
             let Some(delivered) = self.tables.get(table) else { continue };
             let wants = delivered.nudge == Nudge::Due || delivered.is_overdue();
-            if wants && !delivered.rename.is_under_way() {
+            let waits = delivered.again.is_some_and(|again| Instant::now() < again);
+            if wants && !waits && !delivered.rename.is_under_way() {
                 due.push(table.clone());
             }
         }

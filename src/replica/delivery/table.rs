@@ -218,13 +218,15 @@ impl Delivered {
         if ground.agent.is_none() || self.kind != Kind::Table {
             return Ok(None);
         }
-        let Some(entry) = ground.entry(&self.table) else { return Ok(None) };
+        // A table that no server has met is called what it was called when it was made.
+        let entry = ground.entry(&self.table).map(|entry| entry.name.as_str());
+        let known = entry.unwrap_or_else(|| self.table.first_name());
         for (at, record) in records.iter().enumerate() {
             if record.what != What::Change || self.rename.is_given_up(record.structure) {
                 continue;
             }
             let name = new_name(source, &self.table, record.structure).await?;
-            if let Some(name) = name.filter(|name| *name != entry.name) {
+            if let Some(name) = name.filter(|name| name != known) {
                 return Ok(Some((at, name)));
             }
         }
