@@ -72,10 +72,10 @@ impl Service {
             Ground { url, store: config.reach.store, directory, node, layout: config.layout };
         match config.role {
             Role::Primary { settings, claim } => ground.primary(settings, claim),
-            Role::Replica { mut settings, poll, cache } => {
+            Role::Replica { mut settings, poll, cache, delivery } => {
                 let local = url.starts_with("file:") || url.starts_with("memory:");
                 settings.poll = poll.unwrap_or(if local { POLL_LOCAL } else { POLL_REMOTE });
-                ground.replica(settings, cache)
+                ground.replica(settings, cache, delivery)
             }
         }
     }
@@ -151,6 +151,7 @@ impl Ground<'_> {
         self,
         settings: replica::Settings,
         cache: Option<PathBuf>,
+        delivery: Option<replica::delivery::Settings>,
     ) -> Result<Service, Failure> {
         if file_is_absent(self.url) {
             return Err(no_volume(self.url));
@@ -160,6 +161,15 @@ impl Ground<'_> {
             found.ok_or_else(|| no_volume(self.url))
         })?;
         let layout = self.check_layout(&info)?;
+        if delivery.is_some() && layout.name() != "questdb" {
+            return Err(Failure::new(
+                crate::cli::failure::Exit::Usage,
+                format!(
+                    "option database: is for volumes of layout questdb; this one's is {}",
+                    info.layout
+                ),
+            ));
+        }
         let failed = |error| Failure::error(format!("cannot start the replica's threads: {error}"));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(REPLICA_THREADS)
@@ -183,6 +193,7 @@ impl Ground<'_> {
             directory: Arc::clone(self.directory),
             cache,
             settings,
+            delivery,
             clock: Arc::new(SystemClock),
             seed: rand::random(),
             runtime: runtime.handle().clone(),

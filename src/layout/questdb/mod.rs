@@ -7,6 +7,9 @@
 //! | [`event`] | the events of a segment |
 //! | [`segment`] | the columns of a segment, and how long their files are |
 //! | [`registry`] | which tables the server has |
+//! | [`table`], [`seed`] | a table's own files, and those of a new one |
+//! | [`alter`], [`view`] | a change that renames, a query that is a view |
+//! | [`delivery`] | how a server on a replica takes the WAL in |
 //! | `sequencer`, `parts` | those files on the disk, against what the manifest has |
 //! | `wanted`, `capture` | what the store lacks, in the order in which replicas may see it |
 //! | `bytes` | numbers as QuestDB stores them |
@@ -32,17 +35,22 @@ use crate::volume::{Manifest, RelPath};
 
 use super::{Files, Layout, Look, Plan, Removal, Role};
 
+pub mod alter;
 pub mod bytes;
 mod capture;
+pub mod delivery;
 pub mod event;
 pub mod names;
 mod parts;
 pub mod registry;
+pub mod seed;
 pub mod segment;
 mod sequencer;
 #[cfg(test)]
 mod synthetic;
+pub mod table;
 pub mod txnlog;
+pub mod view;
 mod wanted;
 
 use names::{Name, SequencerFile};

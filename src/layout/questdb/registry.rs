@@ -43,7 +43,7 @@ pub fn read(files: &dyn Files) -> io::Result<Option<BTreeMap<String, Entry>>> {
 }
 
 /// The tables that these bytes register, as far as they are whole.
-fn parse(bytes: &[u8]) -> BTreeMap<String, Entry> {
+pub fn parse(bytes: &[u8]) -> BTreeMap<String, Entry> {
     let mut tables = BTreeMap::new();
     let end = i64_at(bytes, 0).and_then(|end| usize::try_from(end).ok());
     let bytes = end.and_then(|end| bytes.get(..end)).unwrap_or_default();
