@@ -102,7 +102,12 @@ impl Parts {
             all.insert(0, (path.clone(), self.columns.len));
         }
         if events.rows > 0 {
-            all.extend(self.column_sizes(files, segment, events.rows)?);
+            match self.column_sizes(files, segment, events.rows) {
+                Ok(sizes) => all.extend(sizes),
+                // Its writer has not finished.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(None),
+                Err(error) => return Err(error),
+            }
         }
         for (path, size) in &all {
             let Some(file) = files.open(path)? else { return Ok(None) };
