@@ -176,8 +176,8 @@ impl Rounds {
         for table in &self.active {
             let Some(delivered) = self.tables.get(table) else { continue };
             let wants = delivered.nudge == Nudge::Due || delivered.is_overdue();
-            let waits = delivered.again.is_some_and(|again| Instant::now() < again);
-            if wants && !waits && !delivered.rename.is_under_way() {
+            let is_due = delivered.again.is_none_or(|again| Instant::now() >= again);
+            if wants && is_due && !delivered.rename.is_under_way() {
                 due.push(table.clone());
             }
         }
