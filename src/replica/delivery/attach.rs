@@ -13,7 +13,7 @@ use crate::layout::questdb::txnlog::{Form, HEADER, Header};
 use super::files::beginning;
 use super::ground::Ground;
 use super::source::{Log, Source, parse};
-use super::table::{Delivered, Here, Nudge, put_changes, put_records};
+use super::table::{Delivered, Here, Nudge, last_of, put_changes, put_records};
 use super::trouble::Trouble;
 
 /// Of what was applied already, so many commits are compared.
@@ -69,7 +69,8 @@ impl Delivered {
         self.segments.forget(&mut ground.window);
         self.put_again(ground, source, (applied, unapplied)).await?;
         self.segments.sweep(&ground.root, source, &self.table)?;
-        self.here = Some(Here { form: log.form, published, applied });
+        let last = last_of(log.form, &theirs);
+        self.here = Some(Here { form: log.form, published, applied, last });
         self.nudge = if applied < published { Nudge::Due } else { Nudge::Told(None) };
         Ok(())
     }
@@ -96,7 +97,7 @@ impl Delivered {
             ground.say(&statements::hydrate(&name)).await?;
             self.hold(ground).await?;
         }
-        self.here = Some(Here { form: log.form, published: 0, applied: 0 });
+        self.here = Some(Here { form: log.form, published: 0, applied: 0, last: None });
         self.nudge = Nudge::Told(None);
         Ok(())
     }

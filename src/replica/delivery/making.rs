@@ -166,7 +166,7 @@ impl Delivered {
     pub(super) async fn vanish(&mut self, ground: &mut Ground) -> Result<Next, Trouble> {
         self.wanted = 0;
         if ground.entry(&self.table).is_none() {
-            return self.let_go(ground);
+            return self.let_go(ground).await;
         }
         if !ground.root.wal(&self.table).exists() {
             // It was never delivered: it is this server's own.
@@ -177,7 +177,9 @@ impl Delivered {
 
     /// Drops the table where its commits do not.
     pub(super) async fn drop_here(&mut self, ground: &mut Ground) -> Result<Next, Trouble> {
-        let Some(entry) = ground.entry(&self.table).cloned() else { return self.let_go(ground) };
+        let Some(entry) = ground.entry(&self.table).cloned() else {
+            return self.let_go(ground).await;
+        };
         if ground.agent.is_none() {
             let why = format!("{} was dropped, and is still here: {NO_CREDENTIALS}", self.table);
             return Err(Trouble::NoServer(why));
@@ -190,7 +192,14 @@ impl Delivered {
     }
 
     /// The server does not have the table, and shall not.
-    pub(super) fn let_go(&mut self, ground: &mut Ground) -> Result<Next, Trouble> {
+    pub(super) async fn let_go(&mut self, ground: &mut Ground) -> Result<Next, Trouble> {
+        if ground.root.is_whole(&self.table) && ground.root.wal(&self.table).exists() {
+            // It was made for a server that has not started since: none shall find it.
+            if ground.is_served().await? && !ground.is_connected().await {
+                return Err(Trouble::NoServer("the server does not answer yet".to_owned()));
+            }
+            gone(fs::remove_dir_all(ground.root.table(&self.table)))?;
+        }
         self.segments.forget(&mut ground.window);
         self.here = None;
         self.wanted = 0;

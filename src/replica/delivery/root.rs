@@ -20,9 +20,10 @@ use crate::layout::questdb::delivery::statements::folded;
 use crate::layout::questdb::names::{SequencerFile, Table};
 use crate::layout::questdb::registry::{self, Entry};
 use crate::layout::questdb::table::Applied;
+use crate::layout::questdb::txnlog::Form;
 use crate::volume::VolumeId;
 
-use super::files::{Owner, beginning, gone};
+use super::files::{Owner, beginning, gone, read_up_to};
 
 /// A `_txn` that changes while it is read is read so often.
 const TRIES: usize = 1000;
@@ -207,6 +208,24 @@ impl Root {
             std::thread::yield_now();
         }
         Err(io::Error::other(format!("{} changes all the time", path.display())))
+    }
+
+    /// The beginning of the record of this commit, as far as every form of log has it.
+    pub(super) fn record(
+        &self,
+        table: &Table,
+        form: Form,
+        txn: u64,
+    ) -> io::Result<Option<Vec<u8>>> {
+        let (file, start) = form.place(txn.max(1));
+        let mut bytes = vec![0; 28];
+        let read = File::open(self.sequencer(table, file))
+            .and_then(|file| read_up_to(&file, start, &mut bytes));
+        match read {
+            Ok(read) => Ok((read == bytes.len()).then_some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The id that the next table will get, less one.

@@ -66,6 +66,19 @@ pub(super) struct Here {
     pub(super) published: u64,
     /// How many it applied.
     pub(super) applied: u64,
+    /// The record of the last of them, as it was published: a server that appends by itself may
+    /// overwrite it, and leave the count as it is.
+    pub(super) last: Option<[u8; RECORD]>,
+}
+
+/// What a record begins with in every form of log.
+const RECORD: usize = 28;
+
+/// The last of these records.
+pub(super) fn last_of(form: Form, records: &[u8]) -> Option<[u8; RECORD]> {
+    let len = usize::try_from(form.record()).ok()?;
+    let start = records.len().checked_sub(len)?;
+    records.get(start..start + RECORD)?.try_into().ok()
 }
 
 /// Whether the server has to be told.
@@ -114,7 +127,7 @@ impl Delivered {
         ground.find(&self.table).await?;
         if ground.entry(&self.table).is_none() {
             if source.is_dropped(&self.table, &log).await? {
-                return self.let_go(ground);
+                return self.let_go(ground).await;
             }
             if let Some(next) = self.make(ground, source, &log).await? {
                 return Ok(next);
@@ -148,7 +161,9 @@ impl Delivered {
             self.here = None;
             return Ok(false);
         };
-        if u64::try_from(max).ok() != Some(here.published) {
+        let mine = ground.root.record(&self.table, here.form, here.published)?;
+        let is_mine = here.last.is_none_or(|last| mine.as_deref() == Some(&last));
+        if u64::try_from(max).ok() != Some(here.published) || !is_mine {
             debug!(table = %self.table, max, "the log is not what was published");
             self.here = None;
             self.segments.forget(&mut ground.window);
@@ -286,6 +301,8 @@ impl Delivered {
         ground.root.publish(&self.table, upto)?;
         debug!(table = %self.table, from = here.published, upto, "published");
         here.published = upto;
+        let len = usize::try_from(here.form.record()).unwrap_or(0) * records.len();
+        here.last = last_of(here.form, bytes.get(..len).unwrap_or_default());
         self.nudge = Nudge::Due;
         Ok(())
     }
