@@ -10,7 +10,9 @@ use tracing::{info, warn};
 
 use crate::layout::questdb::delivery::statements;
 use crate::layout::questdb::names::SequencerFile;
+use crate::layout::questdb::seed::sequencer_meta;
 use crate::layout::questdb::structure_of;
+use crate::layout::questdb::table::Structure;
 use crate::layout::questdb::txnlog::Record;
 
 use super::attach::OWN_WALS;
@@ -23,6 +25,8 @@ use super::trouble::Trouble;
 
 /// How long other tables have to give a name free; then the table goes on under its old name.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Files that are mapped have whole pages.
+const PAGE: usize = 4096;
 /// Where the structure version stands in a sequencer's `_meta`.
 const STRUCTURE: usize = 8;
 
@@ -124,17 +128,28 @@ impl Delivered {
         let here = beginning(&meta, META_MAX)?.unwrap_or_default();
         if structure_of(&here) != Some(before) {
             let theirs = source.whole(&self.table.sequencer(SequencerFile::Meta)).await?;
-            if structure_of(&theirs) != Some(structure) {
-                return Ok(false);
-            }
-            let mut patched = theirs.to_vec();
-            let Some(version) = patched.get_mut(STRUCTURE..STRUCTURE + 8) else { return Ok(false) };
-            version.copy_from_slice(&before.to_le_bytes());
-            ground.root.owner.put(&meta, &patched)?;
+            let as_before = if structure_of(&theirs) == Some(structure) {
+                with_version(&theirs, before)
+            } else {
+                // The primary's is of a later structure already; the table itself has this one.
+                let table = beginning(&ground.root.table(&self.table).join("_meta"), META_MAX)?;
+                let table = Structure::parse(&table.unwrap_or_default());
+                table.and_then(|table| sequencer_meta(&table, i64::try_from(before).ok()?))
+            };
+            let Some(mut as_before) = as_before else { return Ok(false) };
+            as_before.resize(as_before.len().next_multiple_of(PAGE), 0);
+            ground.root.owner.put(&meta, &as_before)?;
         }
         let counter = ground.root.table(&self.table).join("txn_seq/_wal_index.d");
         let file = ground.root.owner.open(&counter)?;
         super::files::write_where_different(&file, 0, &u64::from(OWN_WALS).to_le_bytes())?;
         Ok(true)
     }
+}
+
+/// A sequencer's `_meta` of another structure version.
+fn with_version(meta: &[u8], version: u64) -> Option<Vec<u8>> {
+    let mut patched = meta.to_vec();
+    patched.get_mut(STRUCTURE..STRUCTURE + 8)?.copy_from_slice(&version.to_le_bytes());
+    Some(patched)
 }
