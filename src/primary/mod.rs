@@ -54,11 +54,11 @@ pub use disk::{Disk, Home, NewFile, Signal};
 pub use front::{Account, Front, Leftover};
 pub use guard::wanted;
 pub use local_disk::{LocalDisk, Writers};
-pub use materialise::Progress;
+pub use materialise::{Means, Progress, Settle, Tell};
 pub use note::Note;
 pub use pipeline::{Ended, Parts, Pipeline};
 pub use reign::{Applicant, Claim, Reign, StartError, begin};
-pub use service::{Primary, Setup, Tell};
+pub use service::{Primary, Setup};
 pub use settings::{BacklogFull, Durability, Settings};
 pub use ticks::{Ticks, Touch, Touched};
 

@@ -19,7 +19,7 @@ use super::barrier::State;
 use super::front::{Front, Leftover};
 use super::hooks::Hooks;
 use super::local_disk::{LocalDisk, Writers};
-use super::materialise::Progress;
+use super::materialise::Means;
 use super::note::Note;
 use super::pipeline::{Ended, Parts, Pipeline};
 use super::reign::{Applicant, StartError, begin};
@@ -56,12 +56,9 @@ pub struct Primary {
     thread: Mutex<Option<JoinHandle<Ended>>>,
 }
 
-/// Tells how far a takeover is.
-pub type Tell = Box<dyn FnMut(Progress) + Send>;
-
 impl Primary {
     /// Begins the reign and starts the loop. Returns once the node is primary.
-    pub fn start(setup: Setup, tell: Tell) -> Result<Self, StartError> {
+    pub fn start(setup: Setup, means: Means) -> Result<Self, StartError> {
         let front = Arc::<Front>::default();
         let mirror = Arc::new(Mirror::new(Arc::clone(&setup.directory), TTL_ALONE)?);
         let writers: Arc<dyn Writers> = Arc::<Mirror>::clone(&mirror);
@@ -80,7 +77,7 @@ impl Primary {
         let shared = Arc::clone(&front);
         let thread = std::thread::Builder::new()
             .name("walfs-primary".to_owned())
-            .spawn(move || reign_on_this_thread(setup, disk, shared, tell, &began))?;
+            .spawn(move || reign_on_this_thread(setup, disk, shared, means, &began))?;
         let gone = || io::Error::other("the primary's thread ended before its reign began");
         let note = beginning.recv().map_err(|_| gone())??;
         let identity = Identity {
@@ -131,7 +128,7 @@ fn reign_on_this_thread(
     setup: Setup,
     disk: Arc<LocalDisk>,
     front: Arc<Front>,
-    mut tell: Tell,
+    mut means: Means,
     began: &mpsc::Sender<Result<Note, StartError>>,
 ) -> Ended {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -142,7 +139,7 @@ fn reign_on_this_thread(
     runtime.block_on(async {
         let Setup { store, layout, clock, settings, applicant, .. } = setup;
         let chain = Chain::new(store.clone());
-        let reign = begin(&chain, &*disk, &*layout, &applicant, &*clock, &mut tell).await;
+        let reign = begin(&chain, &*disk, &*layout, &applicant, &*clock, &mut means).await;
         let note = Note::recall(&*disk).map_err(StartError::from);
         let (reign, note) = match (reign, note) {
             (Ok(reign), Ok(Some(note))) => (reign, note),

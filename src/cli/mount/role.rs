@@ -17,7 +17,7 @@ use crate::fuse::filesystem::{FileSystem, Kernel};
 use crate::fuse::mirror::{Mirror, TTL_ALONE};
 use crate::fuse::status::Status;
 use crate::layout::{self, Layout};
-use crate::primary::{self, Applicant, Claim, Durability, LocalDisk, Primary};
+use crate::primary::{self, Applicant, Claim, Durability, LocalDisk, Means, Primary};
 use crate::replica::{self, Replica};
 use crate::store::{Store, volume};
 use crate::volume::info::VolumeInfo;
@@ -141,7 +141,10 @@ impl Ground<'_> {
             settings,
             applicant: Applicant::new(rng, info.volume, self.node, claim),
         };
-        Ok(Service::Primary(Box::new(Primary::start(setup, telling())?)))
+        Ok(Service::Primary(Box::new(Primary::start(
+            setup,
+            Means { tell: telling(), settle: None },
+        )?)))
     }
 
     fn replica(

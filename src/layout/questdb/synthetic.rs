@@ -183,14 +183,14 @@ impl Server {
             record.extend(value.to_le_bytes());
         }
         record.extend(1_u64.to_le_bytes());
-        if self.part == 0 {
-            self.put(table, SequencerFile::Log, 76 + number * 28, &record);
-        } else {
+        if let Some(part) = number.checked_div(self.part) {
             record.resize(60, 0);
-            let (part, at) = (number / self.part, number % self.part);
+            let at = number % self.part;
             let path = table.sequencer(SequencerFile::Part(part));
             self.files.write(path.as_str(), self.part * 60 - 1, &[0]);
             self.files.write(path.as_str(), at * 60, &record);
+        } else {
+            self.put(table, SequencerFile::Log, 76 + number * 28, &record);
         }
         self.put(table, SequencerFile::Log, 4, &(number + 1).to_le_bytes());
         self.txns.insert(table.clone(), number + 1);
