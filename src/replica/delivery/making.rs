@@ -49,13 +49,15 @@ impl Delivered {
             return Err(Trouble::NoServer("the server does not answer yet".to_owned()));
         }
         ground.refresh()?;
+        ground.find(&self.table).await?;
         if ground.entry(&self.table).is_some() {
             return Ok(None);
         }
         if directory.exists() {
-            if !ground.root.wal(&self.table).exists() {
+            let applied = ground.root.applied(&self.table)?.unwrap_or(0);
+            if applied > 0 || !ground.root.wal(&self.table).exists() {
                 return Err(Trouble::Stopped(format!(
-                    "{} is in the way, and the server does not know it: remove it",
+                    "{} is in the way, and the server does not know it: restart the server, or remove it",
                     directory.display()
                 )));
             }
