@@ -112,6 +112,10 @@ impl Layout for Questdb {
         }
     }
 
+    fn is_delivered(&self) -> bool {
+        true
+    }
+
     fn is_mapped(&self) -> bool {
         true
     }

@@ -65,6 +65,13 @@ impl Root {
         Ok(root)
     }
 
+    /// Removes what a delivery keeps beside the database.
+    pub(super) fn let_go(&self) -> io::Result<()> {
+        gone(fs::remove_dir_all(self.own("wal")))?;
+        gone(fs::remove_dir_all(self.own("new")))?;
+        gone(fs::remove_file(self.own("volume")))
+    }
+
     fn own(&self, name: &str) -> PathBuf {
         self.path.join(crate::fuse::hidden::NAME).join(name)
     }

@@ -215,6 +215,18 @@ impl Rounds {
         }
     }
 
+    /// A table whose commits the server may not all see yet, and why not.
+    pub(super) fn unpublished(&self) -> Option<(&Table, Option<&Trouble>)> {
+        let lacks = |table: &Delivered| {
+            table.wanted > 0 && table.here.is_none_or(|here| here.published < table.wanted)
+        };
+        let unseen = self.active.iter().find(|table| !self.tables.contains_key(table));
+        let found = self.tables.iter().find(|(_, table)| lacks(table) || table.trouble.is_some());
+        found
+            .map(|(table, delivered)| (table, delivered.trouble.as_ref()))
+            .or_else(|| unseen.map(|table| (table, None)))
+    }
+
     fn wait(&self) -> Duration {
         let now = Instant::now();
         let waits = self.active.iter().filter_map(|table| self.tables.get(table)).map(|it| {
