@@ -5,6 +5,8 @@
 
 pub mod cat;
 pub mod clock;
+pub mod cost;
+pub mod doctor;
 pub mod environment;
 pub mod failure;
 pub mod log;
@@ -42,6 +44,7 @@ enum Verb {
     Log(log::Log),
     Ls(ls::Ls),
     Cat(cat::Cat),
+    Doctor(doctor::Doctor),
     #[command(hide = true)]
     ManPages(pages::ManPages),
     #[command(hide = true)]
@@ -72,6 +75,7 @@ impl Verb {
             Self::Log(verb) => verb.run(),
             Self::Ls(verb) => verb.run(),
             Self::Cat(verb) => verb.run(),
+            Self::Doctor(verb) => verb.run(),
             Self::ManPages(verb) => verb.run(),
             Self::Completions(verb) => verb.run(),
             Self::Options(verb) => verb.run(),
