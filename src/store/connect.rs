@@ -108,7 +108,9 @@ pub fn connect(url: &str, options: &BTreeMap<String, String>) -> Result<Place, B
 
 fn parse(url: &str) -> Result<Url, BadPlace> {
     let parsed = Url::parse(url).map_err(|error| {
-        BadPlace(format!("`{url}` is not a URL ({error}): write for example s3://bucket/pg"))
+        // What stands before an `@` may be a secret.
+        let shown = if url.contains('@') { "this" } else { &format!("`{url}`") };
+        BadPlace(format!("{shown} is not a URL ({error}): write for example s3://bucket/pg"))
     })?;
     let container_at_account = matches!(parsed.scheme(), "abfs" | "abfss");
     if parsed.password().is_some() || (!parsed.username().is_empty() && !container_at_account) {
@@ -199,6 +201,7 @@ mod tests {
         let text = refusal("s3://AKIA:hunter2@bucket/pg");
         assert!(text.contains("credentials") && !text.contains("hunter2"), "{text}");
         assert!(!refusal("gs://hunter2@bucket/pg").contains("hunter2"));
+        assert!(!refusal("s3://AKIA:hunter2/x@bucket/pg").contains("hunter2"));
     }
 
     #[test]

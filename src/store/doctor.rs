@@ -118,6 +118,9 @@ pub async fn examine(
     let mut report = Report::default();
     step("reach");
     report.add(permissions::reach(&one).await);
+    if report.fit == Fit::Nothing {
+        return report;
+    }
     step("list");
     report.add(permissions::list(&one).await);
     if report.fit == Fit::Nothing {
@@ -125,7 +128,8 @@ pub async fn examine(
     }
     step("write");
     report.add(permissions::write(&one).await);
-    if report.fit == Fit::Primary {
+    let may_write = report.fit == Fit::Primary;
+    if may_write {
         step("create-if-absent");
         report.add(semantics::taken_name(&one).await);
         step("race");
@@ -142,8 +146,9 @@ pub async fn examine(
         report.timings = timings;
     }
     step("delete");
-    if let Some(finding) = permissions::delete(&[&one, &other]).await {
-        report.add(finding);
+    let deleted = permissions::delete(&[&one, &other]).await;
+    if may_write {
+        report.add(deleted);
     }
     report
 }

@@ -71,9 +71,9 @@ pub(super) async fn write(probe: &Probe) -> Finding {
                 CHECK,
                 "there is no place to write to: is the bucket's name right, is the access key known?",
             ),
-            Answer::Refused(why) => Finding::no_primary(
+            Answer::Refused(_) => Finding::no_primary(
                 CHECK,
-                format!("may not write: enough for replicas, not for a primary ({why})"),
+                format!("may not write: enough for replicas, not for a primary ({error})"),
             ),
             Answer::Unclear(why) => Finding::unfit(CHECK, format!("cannot write: {why}")),
         },
@@ -109,25 +109,24 @@ fn judge(ahead: i64) -> Finding {
     }
 }
 
-/// Takes away what was written. `None` if nothing was.
-pub(super) async fn delete(probes: &[&Probe]) -> Option<Finding> {
+/// Takes away what was, or may have been, written.
+pub(super) async fn delete(probes: &[&Probe]) -> Finding {
     const CHECK: &str = "delete";
     let mut refused = None;
-    let mut any = false;
     for probe in probes {
         for name in probe.written() {
-            any = true;
-            refused = delete_one(probe, &name).await.err().or(refused);
+            if let Err(why) = delete_one(probe, &name).await {
+                refused = Some(format!("{} stays ({why})", probe.folder));
+            }
         }
     }
-    let folder = &probes.first()?.folder;
-    any.then(|| match refused {
+    match refused {
         None => Finding::good(CHECK, "may delete; nothing of this examination is left"),
         Some(why) => Finding::warning(
             CHECK,
-            format!("may not delete: old log cannot be cleared away, and {folder} stays ({why})"),
+            format!("may not delete: old log cannot be cleared away, and {why}"),
         ),
-    })
+    }
 }
 
 async fn delete_one(probe: &Probe, name: &str) -> Result<(), String> {
