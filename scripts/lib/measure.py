@@ -16,6 +16,16 @@ def percentile(values, percent):
     return round(ordered[min(len(ordered) - 1, len(ordered) * percent // 100)], 1)
 
 
+def per_minute(old, new, seconds):
+    counted = {}
+    for group in ("requests", "bytes"):
+        for kind, value in new[group].items():
+            grown = value - old[group].get(kind, 0)
+            if grown:
+                counted[f"{kind} {group}"] = round(grown * 60 / seconds)
+    return {"per_minute": counted}
+
+
 class Place:
     """A temporary directory with a store; leaving it takes everything away again."""
 

@@ -139,6 +139,9 @@ impl From<replica::StartError> for Failure {
             replica::StartError::Directory(cause) => {
                 disk(&cause, "the directory beneath the mount cannot be used")
             }
+            replica::StartError::Database(path, cause) => {
+                disk(&cause, &format!("option database: {} cannot be used", path.display()))
+            }
             replica::StartError::Thread(_) => Self::error(error.to_string()),
         }
     }

@@ -16,6 +16,7 @@ pub mod mount;
 pub mod output;
 pub mod pages;
 pub mod reach;
+pub mod settings;
 pub mod status;
 pub mod umount;
 
@@ -45,6 +46,8 @@ enum Verb {
     Ls(ls::Ls),
     Cat(cat::Cat),
     Doctor(doctor::Doctor),
+    #[command(name = "config")]
+    Settings(settings::Settings),
     #[command(hide = true)]
     ManPages(pages::ManPages),
     #[command(hide = true)]
@@ -76,6 +79,7 @@ impl Verb {
             Self::Ls(verb) => verb.run(),
             Self::Cat(verb) => verb.run(),
             Self::Doctor(verb) => verb.run(),
+            Self::Settings(verb) => verb.run(),
             Self::ManPages(verb) => verb.run(),
             Self::Completions(verb) => verb.run(),
             Self::Options(verb) => verb.run(),

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::fuse::hidden;
 use crate::fuse::mounts;
-use crate::fuse::status::{FILE, Status as Told};
+use crate::fuse::status::{Delivery, FILE, Status as Told, TableProblem};
 use crate::store::chain::Chain;
 use crate::volume::Manifest;
 use crate::volume::info::VolumeInfo;
@@ -192,12 +192,37 @@ fn describe_mount(told: &Told, cost: Option<&Cost>) -> String {
         ("store answered", told.store_seconds.map(|age| format!("{} ago", seconds(age)))),
         ("publish lag", told.publish_lag_seconds.map(seconds)),
         ("cache", cache),
+        ("server", told.delivery.as_ref().map(|delivery| delivery.server.clone())),
+        ("tables", told.delivery.as_ref().map(tables)),
+        ("suspended", listed(told.delivery.as_ref().map(|delivery| &delivery.suspended))),
+        ("only here", listed(told.delivery.as_ref().map(|delivery| &delivery.here_only))),
+        ("stopped", told.delivery.as_ref().and_then(stopped)),
         ("requests", Some(counts(&told.requests)).filter(|text| !text.is_empty())),
         ("bytes", Some(counts(&told.bytes)).filter(|text| !text.is_empty())),
         ("cost", cost.map(Cost::words)),
         ("passthrough", Some(if told.passthrough { "yes" } else { "no" }.to_owned())),
         ("pid", Some(told.pid.to_string())),
     ])
+}
+
+/// How far the tables are that a server takes in.
+fn tables(delivery: &Delivery) -> String {
+    match delivery.behind_tables {
+        0 => format!("{}, all applied", delivery.tables),
+        behind => {
+            format!("{}, {behind} of them {} commits behind", delivery.tables, delivery.behind_txns)
+        }
+    }
+}
+
+fn listed(names: Option<&Vec<String>>) -> Option<String> {
+    names.filter(|names| !names.is_empty()).map(|names| names.join(", "))
+}
+
+fn stopped(delivery: &Delivery) -> Option<String> {
+    let problem = |it: &TableProblem| format!("{}: {}", it.table, it.problem);
+    let problems: Vec<_> = delivery.problems.iter().map(problem).collect();
+    (!problems.is_empty()).then(|| problems.join("; "))
 }
 
 fn primary(name: Option<&str>, since: Option<&str>, epoch: u64) -> Option<String> {

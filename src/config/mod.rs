@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::fuse::mount::Passthrough;
 use crate::primary::{self, BacklogFull, Claim, Durability};
-use crate::replica::{self, Access};
+use crate::replica::{self, Access, delivery};
 
 use options as o;
 use words::Words;
@@ -75,6 +75,8 @@ pub enum Role {
         poll: Option<Duration>,
         /// Where its cache is, if said.
         cache: Option<PathBuf>,
+        /// The database that takes in what is shown, if there is one.
+        delivery: Option<delivery::Settings>,
     },
 }
 
@@ -137,15 +139,54 @@ fn primary(words: &Words) -> Result<Role, ConfigError> {
 fn replica(words: &Words) -> Result<Role, ConfigError> {
     let poll = words.given_duration(&o::POLL)?;
     let defaults = replica::Settings::default();
+    let cache_size = words.size(&o::CACHE_SIZE, CACHE_SIZE_MIN..=u64::MAX)?;
+    let delivery = delivery(words, cache_size / 2)?;
     let settings = replica::Settings {
-        access: if words.has(&o::READ_ONLY) { Access::ReadOnly } else { Access::Union },
-        cache_size: words.size(&o::CACHE_SIZE, CACHE_SIZE_MIN..=u64::MAX)?,
+        access: if words.has(&o::READ_ONLY) || delivery.is_some() {
+            Access::ReadOnly
+        } else {
+            Access::Union
+        },
+        // What is in place for a server is bounded by the other half.
+        cache_size: if delivery.is_some() { cache_size / 2 } else { cache_size },
         store_timeout: words.duration(&o::STORE_TIMEOUT)?,
         poll: poll.unwrap_or(defaults.poll),
         poll_max: words.duration(&o::POLL_MAX)?,
         read_ahead: words.count(&o::READ_AHEAD)?,
     };
-    Ok(Role::Replica { settings, poll, cache: words.absolute(&o::CACHE)? })
+    Ok(Role::Replica { settings, poll, cache: words.absolute(&o::CACHE)?, delivery })
+}
+
+/// The database that takes in what is shown, and what may be in place for it.
+fn delivery(words: &Words, window: u64) -> Result<Option<delivery::Settings>, ConfigError> {
+    let refused =
+        |row: &o::Row, what: &str| Err(ConfigError(format!("option {}: {what}", row.name)));
+    let Some(database) = words.absolute(&o::DATABASE)? else {
+        return match words.word(&o::QUESTDB) {
+            Some(_) => refused(&o::QUESTDB, "needs database=DIR: that server's db directory"),
+            None => Ok(None),
+        };
+    };
+    let server = match (words.word(&o::QUESTDB), words.absolute(&o::QUESTDB_PASSWORD_FILE)?) {
+        (None, None) => None,
+        (None, Some(_)) => {
+            return refused(&o::QUESTDB_PASSWORD_FILE, "needs questdb=HOST:PORT as well");
+        }
+        (Some(_), None) => {
+            return refused(&o::QUESTDB, "needs questdb_password_file=FILE as well");
+        }
+        (Some(place), Some(password_file)) => {
+            let parts = place.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+            let parts = parts.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+            let Some((host, port)) = parts else {
+                let what = format!("`{place}` is not HOST:PORT; QuestDB's port is 8812");
+                return refused(&o::QUESTDB, &what);
+            };
+            let user = words.word(&o::QUESTDB_USER).unwrap_or_default();
+            Some(delivery::Address { host, port, user, password_file })
+        }
+    };
+    Ok(Some(delivery::Settings { database, server, window }))
 }
 
 /// A batch is held in memory while it is on its way; below one page it could carry nothing.

@@ -106,7 +106,7 @@ pub const LAYOUT: Row = Row {
     value: Value::Word("NAME"),
     fallback: Fallback::Told("the volume's, else recognised"),
     mounts: Mounts::All,
-    help: "what the files mean: postgres or generic",
+    help: "what the files mean: postgres, questdb or generic",
     more: "Stored in the volume when it is created; afterwards it need not be given, and must \
            agree if it is.",
 };
@@ -242,6 +242,48 @@ pub const READ_AHEAD: Row = Row {
     more: "",
 };
 
+/// The database that takes in what is shown.
+pub const DATABASE: Row = Row {
+    name: "database",
+    value: Value::Word("DIR"),
+    fallback: Fallback::Off,
+    mounts: Mounts::Replica,
+    help: "the db directory of a QuestDB server on this host that takes in what is shown",
+    more: "The mount itself then only shows the volume's files. Without questdb= the server \
+           takes in what it finds when it starts.",
+};
+
+/// Where that database's server listens.
+pub const QUESTDB: Row = Row {
+    name: "questdb",
+    value: Value::Word("HOST:PORT"),
+    fallback: Fallback::Off,
+    mounts: Mounts::Replica,
+    help: "where that server listens for the PostgreSQL protocol, so that it takes in at once",
+    more: "Needs questdb_password_file, and a user who may write: see `walfs config questdb \
+           --role replica`.",
+};
+
+/// As whom to speak to it.
+pub const QUESTDB_USER: Row = Row {
+    name: "questdb_user",
+    value: Value::Word("NAME"),
+    fallback: Fallback::Is("admin"),
+    mounts: Mounts::Replica,
+    help: "the user as whom to speak to that server",
+    more: "",
+};
+
+/// Where that user's password is.
+pub const QUESTDB_PASSWORD_FILE: Row = Row {
+    name: "questdb_password_file",
+    value: Value::Word("FILE"),
+    fallback: Fallback::Off,
+    mounts: Mounts::Replica,
+    help: "the file that holds that user's password, readable by root only",
+    more: "",
+};
+
 /// What people call this node.
 pub const NODE: Row = Row {
     name: "node",
@@ -327,6 +369,10 @@ pub const TABLE: &[&Row] = &[
     &POLL,
     &POLL_MAX,
     &READ_AHEAD,
+    &DATABASE,
+    &QUESTDB,
+    &QUESTDB_USER,
+    &QUESTDB_PASSWORD_FILE,
     &PASSTHROUGH,
     &NODE,
     &STORE,

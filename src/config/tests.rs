@@ -9,9 +9,11 @@ fn refusal(text: &str) -> String {
 #[test]
 fn nothing_said_is_a_replica_with_its_defaults() {
     let config = Config::parse([]).unwrap();
-    let Role::Replica { settings, poll, cache } = config.role else { panic!("{config:?}") };
+    let Role::Replica { settings, poll, cache, delivery } = config.role else {
+        panic!("{config:?}")
+    };
     assert_eq!(format!("{settings:?}"), format!("{:?}", replica::Settings::default()));
-    assert_eq!((poll, cache), (None, None));
+    assert_eq!((poll, cache, delivery), (None, None, None));
     assert_eq!(config.passthrough, Passthrough::Auto);
     assert_eq!(config.log, "info");
 }

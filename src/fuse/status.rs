@@ -56,12 +56,47 @@ pub struct Status {
     pub cache_bytes: Option<u64>,
     /// Their bound.
     pub cache_size: Option<u64>,
+    /// Replica with `database=`: how the server takes in what is shown.
+    #[serde(default)]
+    pub delivery: Option<Delivery>,
     /// I/O in the kernel where possible.
     pub passthrough: bool,
     /// Requests to the store by kind, since the daemon started.
     pub requests: BTreeMap<String, u64>,
     /// Bytes sent to and received from the store.
     pub bytes: BTreeMap<String, u64>,
+}
+
+/// How a database's server on this host takes in what a replica shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// `connected`, or why walfs cannot speak to the server.
+    pub server: String,
+    /// Tables that are delivered.
+    pub tables: u64,
+    /// Those of them that have not applied all that is shown.
+    pub behind_tables: u64,
+    /// How many of the database's commits they have not applied.
+    pub behind_txns: u64,
+    /// Bytes of segments that are in place for the server.
+    pub window_bytes: u64,
+    /// Their bound.
+    pub window_size: u64,
+    /// Tables that the database suspended, by name.
+    pub suspended: Vec<String>,
+    /// Tables that do not go on, why, and what to do.
+    pub problems: Vec<TableProblem>,
+    /// Tables of this server that the volume does not have.
+    pub here_only: Vec<String>,
+}
+
+/// Why a table does not go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableProblem {
+    /// Its directory.
+    pub table: String,
+    /// Why, and what to do.
+    pub problem: String,
 }
 
 impl Status {

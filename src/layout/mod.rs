@@ -8,6 +8,7 @@
 //! | [`files`] | the read-only view of the primary's files |
 //! | `shipped` | which blocks of a file the manifest lacks |
 //! | [`postgres`] | PostgreSQL's `pg_wal` |
+//! | [`questdb`] | QuestDB's `db/` |
 //! | [`generic`] | any other files that grow |
 //! | [`recorded`] | files in memory: recorded directories, tests, the simulation |
 
@@ -21,6 +22,7 @@ pub mod files;
 pub mod generic;
 pub mod plan;
 pub mod postgres;
+pub mod questdb;
 pub mod recorded;
 mod shipped;
 #[cfg(test)]
@@ -41,6 +43,18 @@ pub trait Layout: Debug + Send + Sync {
     /// What a removal of this path by the database means.
     fn removal(&self, path: &RelPath) -> Removal;
 
+    /// Whether the database ever uses a file of this path for something else, by cutting it or by
+    /// giving it another name: then what the store lacks of it is kept first.
+    fn reuses(&self, path: &RelPath) -> bool;
+
+    /// Where in this file eight bytes are that change with each commit, if the database writes
+    /// through `mmap` and no call tells of it. A hint: it says when to look.
+    fn signal(&self, path: &RelPath) -> Option<u64>;
+
+    /// Whether the database writes its log through `mmap`: its bytes are seen in time, and in
+    /// order, only where the kernel itself writes the local files.
+    fn is_mapped(&self) -> bool;
+
     /// What of these files the store lacks, in the order in which replicas may see it.
     /// Complete for what `look.scope` names; it may leave later steps out, never earlier ones.
     fn capture(&self, look: &Look<'_>) -> io::Result<Plan>;
@@ -54,19 +68,22 @@ pub trait Layout: Debug + Send + Sync {
 pub fn by_name(name: &str) -> Option<Arc<dyn Layout>> {
     match name {
         "postgres" => Some(Arc::new(postgres::Postgres)),
+        "questdb" => Some(Arc::new(questdb::Questdb)),
         "generic" => Some(Arc::new(generic::Generic::built_in())),
         _ => None,
     }
 }
 
 /// The names that [`by_name`] knows.
-pub const NAMES: [&str; 2] = ["postgres", "generic"];
+pub const NAMES: [&str; 3] = ["postgres", "questdb", "generic"];
 
 /// The layout that these files look like; `None` if no database is recognised. Never `generic`:
 /// files that merely grow look like anything, so it has to be asked for.
 pub fn recognise(files: &dyn Files) -> io::Result<Option<Arc<dyn Layout>>> {
     Ok(if postgres::Postgres::recognises(files)? {
         Some(Arc::new(postgres::Postgres))
+    } else if questdb::Questdb::recognises(files)? {
+        Some(Arc::new(questdb::Questdb))
     } else {
         None
     })

@@ -82,7 +82,7 @@ impl Shipping {
     }
 
     /// Publishes the steps, one batch each: every state between two of them is one, too.
-    fn carry_out(&mut self, files: &Recorded, steps: &[Step]) {
+    pub(super) fn carry_out(&mut self, files: &Recorded, steps: &[Step]) {
         for step in steps {
             let (edit, payload) = self.edit(files, step);
             let link = Link::Batch(Batch {
@@ -105,10 +105,7 @@ impl Shipping {
             Step::Tail { path, size, offset, len } => {
                 return self.tail(files, path, *size, *offset..offset + len);
             }
-            Step::Seal { files: members } => {
-                let [(path, size)] = members.as_slice() else { panic!("segments of one file") };
-                self.seal(files, path, *size)
-            }
+            Step::Seal { files: members } => self.seal(files, members),
             Step::Pointer { path, content } => {
                 self.view.insert(path.to_string(), content.to_vec());
                 Edit::Set { path: path.clone(), content: content.clone() }
@@ -140,18 +137,22 @@ impl Shipping {
         (Edit::Write(Write { path: path.clone(), size, offset, at: 0, len, blocks }), payload)
     }
 
-    fn seal(&mut self, files: &Recorded, path: &RelPath, size: u64) -> Edit {
-        let disk = files.bytes(path.as_str()).unwrap();
-        assert_eq!(u64::try_from(disk.len()), Ok(size));
-        if let Some(view) = self.view.get(path.as_str()) {
-            assert!(*view == disk, "the seal of {path} changes no byte that replicas see");
+    fn seal(&mut self, files: &Recorded, members: &[(RelPath, u64)]) -> Edit {
+        let mut stream = Vec::new();
+        for (path, size) in members {
+            let disk = files.bytes(path.as_str()).unwrap();
+            assert_eq!(u64::try_from(disk.len()), Ok(*size));
+            if let Some(view) = self.view.get(path.as_str()) {
+                assert!(*view == disk, "the seal of {path} changes no byte that replicas see");
+            }
+            stream.extend_from_slice(&disk);
+            self.view.insert(path.to_string(), disk);
         }
-        let frames = disk.chunks(usize::try_from(FRAME).unwrap());
+        let frames = stream.chunks(usize::try_from(FRAME).unwrap());
         let frames = frames.map(|raw| seal_frame(raw).1).collect();
-        self.view.insert(path.to_string(), disk);
         let position = self.manifest.successor();
         let segment = SegmentId { epoch: position.epoch, counter: position.number.0 };
-        let members = vec![Member { path: path.clone(), size }];
-        Edit::Seal(Seal { segment, members, frames })
+        let members = members.iter().map(|(path, size)| Member { path: path.clone(), size: *size });
+        Edit::Seal(Seal { segment, members: members.collect(), frames })
     }
 }

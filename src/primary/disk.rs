@@ -10,11 +10,26 @@ use bytes::Bytes;
 use crate::layout::{FileId, Files};
 use crate::volume::RelPath;
 
+/// Eight bytes of a file, which somebody else changes.
+pub trait Signal: Debug + Send {
+    /// What they are now, as a number; perhaps half-way between two.
+    fn value(&self) -> u64;
+}
+
 /// The disk beneath the mount, while the primary runs.
 pub trait Disk: Files + Send + Sync {
     /// Makes the bytes of the file that this name leads to durable (`fdatasync`), and says which
     /// incarnation it was. `None` if there is no such file: nothing was made durable.
     fn sync(&self, path: &RelPath) -> io::Result<Option<FileId>>;
+
+    /// Begins to write out the bytes of this file, so that [`Disk::sync`] need not wait for them
+    /// alone. What fails is left for that to find.
+    fn sync_soon(&self, _path: &RelPath) {}
+
+    /// Eight bytes of this file, to be watched; `None` if it does not have them.
+    fn signal(&self, _path: &RelPath, _offset: u64) -> io::Result<Option<Box<dyn Signal>>> {
+        Ok(None)
+    }
 
     /// Makes the names in this directory durable (`None`: the root), and its own name too.
     /// A directory that is gone has no names.

@@ -1,7 +1,7 @@
 //! The proof that what was read is durable on the local disk: read first, then sync, then publish.
 //! Only [`Durable::prove`] makes one, and only a proof can be published.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 
 use crate::layout::FileId;
@@ -12,8 +12,9 @@ use super::disk::Disk;
 /// What was read to make a value.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reads {
-    /// The files, and which incarnation was read under each name.
-    files: BTreeMap<RelPath, FileId>,
+    /// The files, in the order in which they were read, and which incarnation was.
+    files: Vec<(RelPath, FileId)>,
+    known: HashSet<(RelPath, FileId)>,
     /// The directories whose names the value relies on; `None` is the root.
     directories: BTreeSet<Option<RelPath>>,
 }
@@ -21,7 +22,9 @@ pub(super) struct Reads {
 impl Reads {
     /// Bytes of this incarnation were read.
     pub(super) fn file(&mut self, path: &RelPath, id: FileId) {
-        self.files.insert(path.clone(), id);
+        if self.known.insert((path.clone(), id)) {
+            self.files.push((path.clone(), id));
+        }
     }
 
     /// That this name exists, or does not, was relied on.
@@ -38,6 +41,9 @@ impl<T> Durable<T> {
     /// Makes durable what was read. `None` if a name leads to another incarnation by now: then
     /// the sync reached other bytes, and the value proves nothing.
     pub(super) fn prove(value: T, reads: &Reads, disk: &dyn Disk) -> io::Result<Option<Self>> {
+        if let [_, _, ..] = reads.files.as_slice() {
+            reads.files.iter().for_each(|(path, _)| disk.sync_soon(path));
+        }
         for (path, id) in &reads.files {
             if disk.sync(path)? != Some(*id) {
                 return Ok(None);

@@ -35,6 +35,9 @@ impl Guard {
 
     /// The file is about to have this size.
     pub(super) fn before_resize(&self, path: &RelPath, size: u64) -> Answer<()> {
+        if !self.layout.reuses(path) {
+            return Ok(());
+        }
         let found = self.disk.plain(path).map_err(|error| of_io(&error))?;
         if found.is_some_and(|found| found.size > size) {
             self.before_reuse(path)?;
@@ -49,7 +52,7 @@ impl Guard {
         to: Option<&RelPath>,
         flags: u32,
     ) -> Answer<()> {
-        if let Some(from) = from {
+        if let Some(from) = from.filter(|from| self.layout.reuses(from)) {
             self.before_reuse(from)?;
         }
         match to {

@@ -13,8 +13,9 @@ use crate::layout::{FileId, Files, Found, Kind, OpenFile};
 use crate::volume::RelPath;
 
 use super::beneath::{Beneath, LocalFile, found, id};
-use super::disk::{Disk, Home, NewFile};
+use super::disk::{Disk, Home, NewFile, Signal};
 use super::held::Held;
+use super::mapped::{Mapped, begin_writeback};
 use super::own::{self, Own};
 
 /// Who writes to a file, as the mount knows.
@@ -114,6 +115,17 @@ impl Disk for LocalDisk {
         let Some(file) = self.current(path)? else { return Ok(None) };
         file.sync_data()?;
         Ok(Some(id(&fstat(&file)?)))
+    }
+
+    fn sync_soon(&self, path: &RelPath) {
+        if let Ok(Some(file)) = self.current(path) {
+            begin_writeback(&file);
+        }
+    }
+
+    fn signal(&self, path: &RelPath, offset: u64) -> io::Result<Option<Box<dyn Signal>>> {
+        let Some(file) = self.beneath.open_file(path)? else { return Ok(None) };
+        Ok(Mapped::new(&file, offset)?.map(|mapped| -> Box<dyn Signal> { Box::new(mapped) }))
     }
 
     fn sync_names(&self, directory: Option<&RelPath>) -> io::Result<()> {

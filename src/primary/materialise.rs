@@ -16,6 +16,34 @@ use super::likeness::{Likeness, compare};
 use super::note::Unfinished;
 use super::reign::StartError;
 
+/// Tells how far a takeover is.
+pub type Tell = Box<dyn FnMut(Progress) + Send>;
+
+/// Puts a volume's files in place where the database wants more than each file under its name.
+/// Blocks. Begun afresh after an interruption.
+pub type Settle = Box<dyn FnMut(&Manifest) -> io::Result<()> + Send>;
+
+/// How a takeover puts the volume's files in place.
+pub struct Means {
+    /// Who is told how far it is.
+    pub tell: Tell,
+    /// How, if not file by file.
+    pub settle: Option<Settle>,
+}
+
+impl std::fmt::Debug for Means {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Means").field("settle", &self.settle.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Means {
+    /// File by file, and nobody is told.
+    pub fn quiet() -> Self {
+        Self { tell: Box::new(drop), settle: None }
+    }
+}
+
 /// How far a takeover is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -35,8 +63,15 @@ pub(super) async fn materialise(
     home: &dyn Home,
     (layout, rule): (&dyn Layout, Unfinished),
     manifest: &Manifest,
-    progress: &mut (dyn FnMut(Progress) + Send),
+    means: &mut Means,
 ) -> Result<(), StartError> {
+    if let Some(settle) = &mut means.settle {
+        if rule == Unfinished::KeepNothing {
+            set_held_aside(home)?;
+        }
+        return Ok(settle(manifest)?);
+    }
+    let progress = &mut means.tell;
     if rule == Unfinished::KeepNothing {
         set_strays_aside(home, layout, manifest)?;
     }
@@ -69,9 +104,7 @@ pub(super) async fn materialise(
 /// What an ended reign left behind and never shipped is no part of the volume's history: held
 /// files would hide what the database sees, and other files would be taken for what comes next.
 fn set_strays_aside(home: &dyn Home, layout: &dyn Layout, manifest: &Manifest) -> io::Result<()> {
-    for place in home.set_held_aside()? {
-        warn!(place, "a file that was never shipped was set aside");
-    }
+    set_held_aside(home)?;
     let mut directories = vec![None];
     while let Some(directory) = directories.pop() {
         for Found { path, kind, .. } in home.list(directory.as_ref())? {
@@ -86,6 +119,13 @@ fn set_strays_aside(home: &dyn Home, layout: &dyn Layout, manifest: &Manifest) -
                 Kind::File | Kind::Other => {}
             }
         }
+    }
+    Ok(())
+}
+
+fn set_held_aside(home: &dyn Home) -> io::Result<()> {
+    for place in home.set_held_aside()? {
+        warn!(place, "a file that was never shipped was set aside");
     }
     Ok(())
 }

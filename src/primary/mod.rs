@@ -10,6 +10,7 @@
 //! | `materialise`, `likeness` | a takeover puts files in place; how a local file compares |
 //! | `pipeline` | the loop: wait, look, cut, publish |
 //! | `pace`, `ticks`, `watch` | when to look: what the mount noticed, and what `stat` tells |
+//! | `signals`, `mapped` | commits that no call tells of |
 //! | `capture`, `witness`, `durable` | plan, read, then sync: only what is durable is cut |
 //! | `bodies` | uploads of sealed segments, beside the loop |
 //! | `publisher`, `checkpoints`, `outage` | into the store, with patience |
@@ -30,6 +31,7 @@ mod held;
 mod hooks;
 mod likeness;
 mod local_disk;
+mod mapped;
 mod materialise;
 mod note;
 mod outage;
@@ -40,6 +42,7 @@ mod publisher;
 mod reign;
 mod service;
 mod settings;
+mod signals;
 mod status;
 mod ticks;
 mod view;
@@ -47,15 +50,15 @@ mod watch;
 mod witness;
 
 pub use barrier::Barrier;
-pub use disk::{Disk, Home, NewFile};
+pub use disk::{Disk, Home, NewFile, Signal};
 pub use front::{Account, Front, Leftover};
 pub use guard::wanted;
 pub use local_disk::{LocalDisk, Writers};
-pub use materialise::Progress;
+pub use materialise::{Means, Progress, Settle, Tell};
 pub use note::Note;
 pub use pipeline::{Ended, Parts, Pipeline};
 pub use reign::{Applicant, Claim, Reign, StartError, begin};
-pub use service::{Primary, Setup, Tell};
+pub use service::{Primary, Setup};
 pub use settings::{BacklogFull, Durability, Settings};
 pub use ticks::{Ticks, Touch, Touched};
 

@@ -19,6 +19,8 @@ const ROUND_MAX: Duration = Duration::from_secs(5);
 const ROUND_SHARE: u32 = 20;
 /// How often the files of unseen writers are glanced at, when every commit is to be shipped.
 const GLANCE_MIN: Duration = Duration::from_millis(5);
+/// With an interval, so often within it: the first change is noticed soon enough.
+const GLANCES_PER_INTERVAL: u32 = 10;
 /// And how often once they have been quiet for [`ROUND_MIN`].
 const GLANCE_QUIET: Duration = Duration::from_millis(20);
 
@@ -43,7 +45,7 @@ pub(super) fn due(
 /// How often to glance at the files of writers that give no hint.
 pub(super) fn glance(settings: &Settings, quiet_for: Duration) -> Duration {
     let pace = if quiet_for < ROUND_MIN { GLANCE_MIN } else { GLANCE_QUIET };
-    settings.interval.clamp(pace, ROUND_MIN)
+    (settings.interval / GLANCES_PER_INTERVAL).clamp(pace, ROUND_MIN)
 }
 
 /// The time between looks round everything.

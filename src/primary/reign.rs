@@ -14,7 +14,7 @@ use crate::volume::{
 
 use super::disk::Home;
 use super::likeness::{Likeness, compare};
-use super::materialise::{Progress, materialise};
+use super::materialise::{Means, materialise};
 use super::note::{Note, Unfinished};
 
 /// So often an election that was decided while this node slept is begun afresh.
@@ -97,7 +97,7 @@ pub async fn begin(
     layout: &dyn Layout,
     applicant: &Applicant,
     clock: &dyn Clock,
-    progress: &mut (dyn FnMut(Progress) + Send),
+    means: &mut Means,
 ) -> Result<Reign, StartError> {
     let mut note =
         Note::recall(home)?.unwrap_or_else(|| Note::new(applicant.new_node, applicant.volume));
@@ -110,7 +110,7 @@ pub async fn begin(
     }
     let manifest = elect(chain, home, applicant, clock, &mut note).await?;
     if let Some(rule) = note.unfinished {
-        materialise(chain, home, (layout, rule), &manifest, progress).await?;
+        materialise(chain, home, (layout, rule), &manifest, means).await?;
     }
     note.reigns(applicant.writer);
     note.unfinished = None;

@@ -19,7 +19,7 @@ use super::barrier::State;
 use super::front::{Front, Leftover};
 use super::hooks::Hooks;
 use super::local_disk::{LocalDisk, Writers};
-use super::materialise::Progress;
+use super::materialise::Means;
 use super::note::Note;
 use super::pipeline::{Ended, Parts, Pipeline};
 use super::reign::{Applicant, StartError, begin};
@@ -48,6 +48,7 @@ pub struct Setup {
 pub struct Primary {
     front: Arc<Front>,
     view: Arc<View>,
+    layout: Arc<dyn Layout>,
     identity: Identity,
     store: Store,
     clock: Arc<dyn Clock>,
@@ -55,12 +56,9 @@ pub struct Primary {
     thread: Mutex<Option<JoinHandle<Ended>>>,
 }
 
-/// Tells how far a takeover is.
-pub type Tell = Box<dyn FnMut(Progress) + Send>;
-
 impl Primary {
     /// Begins the reign and starts the loop. Returns once the node is primary.
-    pub fn start(setup: Setup, tell: Tell) -> Result<Self, StartError> {
+    pub fn start(setup: Setup, means: Means) -> Result<Self, StartError> {
         let front = Arc::<Front>::default();
         let mirror = Arc::new(Mirror::new(Arc::clone(&setup.directory), TTL_ALONE)?);
         let writers: Arc<dyn Writers> = Arc::<Mirror>::clone(&mirror);
@@ -74,27 +72,32 @@ impl Primary {
         );
         let view = Arc::new(View::new(hooks));
         let (store, clock) = (setup.store.clone(), Arc::clone(&setup.clock));
-        let (layout, applicant) = (setup.layout.name().to_owned(), setup.applicant.clone());
+        let (layout, applicant) = (Arc::clone(&setup.layout), setup.applicant.clone());
         let (began, beginning) = mpsc::channel();
         let shared = Arc::clone(&front);
         let thread = std::thread::Builder::new()
             .name("walfs-primary".to_owned())
-            .spawn(move || reign_on_this_thread(setup, disk, shared, tell, &began))?;
+            .spawn(move || reign_on_this_thread(setup, disk, shared, means, &began))?;
         let gone = || io::Error::other("the primary's thread ended before its reign began");
         let note = beginning.recv().map_err(|_| gone())??;
         let identity = Identity {
             volume: applicant.volume.to_string(),
             url: store.url().to_owned(),
-            layout,
+            layout: layout.name().to_owned(),
             node: note.node.to_string(),
             node_name: applicant.node_name,
         };
-        Ok(Self { front, view, identity, store, clock, thread: Mutex::new(Some(thread)) })
+        Ok(Self { front, view, layout, identity, store, clock, thread: Mutex::new(Some(thread)) })
     }
 
     /// What to mount.
     pub fn filesystem(&self) -> Arc<dyn FileSystem> {
         Arc::<View>::clone(&self.view)
+    }
+
+    /// What the files mean.
+    pub fn layout(&self) -> &dyn Layout {
+        &*self.layout
     }
 
     /// How it is.
@@ -125,7 +128,7 @@ fn reign_on_this_thread(
     setup: Setup,
     disk: Arc<LocalDisk>,
     front: Arc<Front>,
-    mut tell: Tell,
+    mut means: Means,
     began: &mpsc::Sender<Result<Note, StartError>>,
 ) -> Ended {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -136,7 +139,7 @@ fn reign_on_this_thread(
     runtime.block_on(async {
         let Setup { store, layout, clock, settings, applicant, .. } = setup;
         let chain = Chain::new(store.clone());
-        let reign = begin(&chain, &*disk, &*layout, &applicant, &*clock, &mut tell).await;
+        let reign = begin(&chain, &*disk, &*layout, &applicant, &*clock, &mut means).await;
         let note = Note::recall(&*disk).map_err(StartError::from);
         let (reign, note) = match (reign, note) {
             (Ok(reign), Ok(Some(note))) => (reign, note),

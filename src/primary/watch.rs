@@ -52,6 +52,16 @@ impl Watch {
         Ok(stirred)
     }
 
+    /// The files of the last glance at everything.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &RelPath> {
+        self.seen.keys()
+    }
+
+    /// Whether the last glance at everything saw this file.
+    pub(super) fn has(&self, path: &RelPath) -> bool {
+        self.seen.contains_key(path)
+    }
+
     /// A look round everything ended.
     pub(super) fn looked(&mut self, found_nothing: bool) {
         self.quiet_looks = if found_nothing { self.quiet_looks.saturating_add(1) } else { 0 };

@@ -15,10 +15,12 @@
 //! | [`cache`] | bytes that are here already |
 //! | [`fetch`] | brings bytes from the store into the cache |
 //! | [`flights`] | one flight per thing |
+//! | [`delivery`] | a database's server on this host takes in what is shown |
 //! | [`union`] | the mount: the view over the writable directory beneath |
 //! | [`removed`] | names from the store that the local database removed |
 
 pub mod cache;
+pub mod delivery;
 pub mod fetch;
 pub mod flights;
 pub mod follower;

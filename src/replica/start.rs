@@ -23,6 +23,7 @@ use crate::store::{Chain, Patience, Store, StoreError};
 use crate::volume::{Clock, VolumeId};
 
 use super::cache::Cache;
+use super::delivery::{self, Delivery};
 use super::fetch::Fetcher;
 use super::follower::{Chance, Follower, News};
 use super::health::Health;
@@ -55,6 +56,8 @@ pub struct Parts {
     pub cache: Option<PathBuf>,
     /// What the operator chose.
     pub settings: Settings,
+    /// Where to deliver what is shown, if a database takes it in.
+    pub delivery: Option<delivery::Settings>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// For jitter.
@@ -75,6 +78,9 @@ pub enum StartError {
     /// The directory beneath cannot be used.
     #[error("the directory beneath the mount cannot be used: {0}")]
     Directory(io::Error),
+    /// The database's directory cannot be used.
+    #[error("database={0}: {1}")]
+    Database(PathBuf, io::Error),
     /// There is no thread to be had.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -87,6 +93,7 @@ pub struct Replica {
     shown: Arc<Shown>,
     health: Arc<Health>,
     clock: Arc<dyn Clock>,
+    delivery: Option<Delivery>,
     going: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -113,12 +120,25 @@ impl Replica {
         let health = Arc::new(Health::default());
         let chance =
             Chance { clock: Arc::clone(&parts.clock), rng: StdRng::seed_from_u64(parts.seed) };
-        let (news, newsman) = newsman(Arc::clone(&union)).map_err(StartError::Thread)?;
+        let delivery = parts.delivery.map(|settings| deliver(settings, parts.volume, &shown));
+        let mut delivery = delivery.transpose()?;
+        let listener = delivery.as_ref().map(Delivery::listener);
+        let (news, newsman) = newsman(Arc::clone(&union), listener).map_err(StartError::Thread)?;
         let parts_shown = (Arc::clone(&shown), Arc::clone(&health));
         let follower = Follower::new(chain, parts_shown, Polling::from(settings), chance);
         let stop = follow(&runtime, follower.telling(news))?;
         union.prune();
-        Ok(Self { union, shown, health, clock: parts.clock, going: Some((stop, newsman)) })
+        if let Some(delivery) = &mut delivery {
+            delivery.begin(&runtime);
+        }
+        Ok(Self {
+            union,
+            shown,
+            health,
+            clock: parts.clock,
+            delivery,
+            going: Some((stop, newsman)),
+        })
     }
 
     /// What to mount.
@@ -140,12 +160,16 @@ impl Replica {
     pub fn tell(&self, status: &mut Status) {
         "replica".clone_into(&mut status.role);
         self.health.tell(status, &self.shown, self.clock.now());
+        if let Some(delivery) = &self.delivery {
+            delivery.tell(status);
+        }
     }
 
     /// Stops to follow; what is shown stays readable until this is dropped.
     pub fn shutdown(&mut self) {
         let Some((stop, newsman)) = self.going.take() else { return };
         drop(stop);
+        self.delivery = None;
         if newsman.join().is_err() {
             error!("the thread that tells the kernel what changed had panicked");
         }
@@ -175,12 +199,29 @@ fn open_cache(parts: &Parts) -> Result<Cache, StartError> {
     opened.map_err(|error| StartError::Cache(path, error))
 }
 
-/// Tells the kernel what changed, one view after the other, until the news end.
-fn newsman(union: Arc<Union>) -> io::Result<(News, JoinHandle<()>)> {
+/// Prepares the delivery of what is shown.
+fn deliver(
+    settings: delivery::Settings,
+    volume: VolumeId,
+    shown: &Arc<Shown>,
+) -> Result<Delivery, StartError> {
+    let database = settings.database.clone();
+    Delivery::new(settings, volume, shown).map_err(|error| StartError::Database(database, error))
+}
+
+/// Tells the kernel what changed, one view after the other, until the news end; and the delivery,
+/// at once.
+fn newsman(
+    union: Arc<Union>,
+    delivery: Option<impl Fn(&[Change]) + Send + Sync + 'static>,
+) -> io::Result<(News, JoinHandle<()>)> {
     let (tell, told) = mpsc::sync_channel::<Vec<Change>>(NEWS_MAX);
     let run = move || told.iter().for_each(|changes| union.tell(&changes));
     let thread = std::thread::Builder::new().name("kernel-news".to_owned()).spawn(run)?;
     let news = News::new(move |changes| {
+        if let Some(delivery) = &delivery {
+            delivery(&changes);
+        }
         if tell.send(changes).is_err() {
             error!("nobody tells the kernel what changed: files from the store may look stale");
         }

@@ -133,9 +133,15 @@ impl Manifest {
 
     /// Whether files exist below this path.
     pub fn is_directory(&self, path: &RelPath) -> bool {
-        let below = format!("{path}/");
-        let after = (Bound::Excluded(below.as_str()), Bound::Unbounded);
-        self.files.range::<_, str>(after).next().is_some_and(|(it, _)| is_below(it, &below))
+        self.below(path).next().is_some()
+    }
+
+    /// The files below this path, in order.
+    pub fn below(&self, path: &RelPath) -> impl Iterator<Item = (&RelPath, &Arc<File>)> {
+        let directory = format!("{path}/");
+        let from = (Bound::Excluded(directory.as_str()), Bound::Unbounded);
+        let files = self.files.range::<_, str>(from);
+        files.take_while(move |(path, _)| is_below(path, &directory))
     }
 
     /// What a directory (`None`: the root) has directly below it, by name. Costs one step per

@@ -14,7 +14,7 @@ use walfs::fuse::hidden::Hidden;
 use walfs::fuse::mount::{MountPoint, Mounted, Passthrough};
 use walfs::layout::postgres::Postgres;
 use walfs::layout::postgres::synthetic::Synthetic;
-use walfs::primary::{Applicant, Claim, Durability, Ended, Primary, Settings, Setup};
+use walfs::primary::{Applicant, Claim, Durability, Ended, Means, Primary, Settings, Setup};
 use walfs::store::faulty::{FaultyStore, Weather};
 use walfs::store::{Chain, Place, Store};
 use walfs::volume::{Clock, Manifest, RelPath, VolumeId, WallTime};
@@ -56,7 +56,7 @@ impl Site {
             settings: Settings { interval: Duration::ZERO, durability, ..Settings::default() },
             applicant: applicant(1, Claim::Continue),
         };
-        let primary = Primary::start(setup, Box::new(|_| {})).unwrap();
+        let primary = Primary::start(setup, Means::quiet()).unwrap();
         let hidden = Hidden::new(primary.filesystem(), Arc::new(Vec::new));
         let mounted = Some(point.mount(Arc::new(hidden), &settings(passthrough)).unwrap());
         let log = Synthetic::new(1, SEGMENT, 1);
@@ -211,7 +211,7 @@ fn what_goes_before_it_was_shipped_is_shipped_all_the_same() {
             settings: Settings::default(),
             applicant: applicant(2, Claim::TakeOver),
         };
-        let primary = Primary::start(setup, Box::new(|_| {})).unwrap();
+        let primary = Primary::start(setup, Means::quiet()).unwrap();
         for (number, bytes) in (1..).zip(before) {
             let path = other.path().join(segment(number).as_str());
             assert!(std::fs::read(path).unwrap() == bytes, "segment {number} differs");

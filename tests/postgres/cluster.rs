@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::world::{World, log_file, signal, tail, wait_exit, wait_until};
+use crate::ground::{log_file, signal, tail, wait_exit, wait_until};
+use crate::world::World;
 
 /// A server in the making, running or stopped. Its socket lies beside its data.
 #[derive(Debug)]

@@ -7,8 +7,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::cluster::{Cluster, run};
+use crate::ground::wait_until;
 use crate::node::Node;
-use crate::world::{World, wait_until};
+use crate::world::World;
 
 /// Writes a mark on the primary and waits until the standby shows it.
 pub(crate) fn catch_up(primary: &Cluster, standby: &Cluster) {

@@ -9,7 +9,7 @@ use std::thread::{JoinHandle, sleep};
 use std::time::Duration;
 
 use crate::cluster::{Cluster, run};
-use crate::world::wait_exit;
+use crate::ground::wait_exit;
 
 /// Tables for everything below, on a running primary.
 pub(crate) fn prepare(primary: &Cluster) {

@@ -8,6 +8,7 @@
 mod cases;
 mod cluster;
 mod compare;
+mod ground;
 mod load;
 mod node;
 mod world;

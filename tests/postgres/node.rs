@@ -8,7 +8,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::world::{World, log_file, signal, tail, wait_exit};
+use crate::ground::{log_file, signal, tail, wait_exit};
+use crate::world::World;
 
 pub(crate) const WALFS: &str = env!("CARGO_BIN_EXE_walfs");
 

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use walfs::layout::Layout;
 use walfs::primary::{
-    Applicant, Claim, Front, Parts, Pipeline, Settings, StartError, Touch, begin, wanted,
+    Applicant, Claim, Front, Means, Parts, Pipeline, Settings, StartError, Touch, begin, wanted,
 };
 use walfs::replica::cache::Cache;
 use walfs::replica::fetch::Fetcher;
@@ -78,8 +78,8 @@ impl PrimaryNode {
         let mut rng = StdRng::seed_from_u64(world.rng.random());
         let applicant = Applicant::new(&mut rng, VolumeId([7; 16]), name, claim);
         let layout = Arc::clone(&world.layout);
-        let mut progress = |_| {};
-        let beginning = begin(&chain, &home, &*layout, &applicant, &*clock, &mut progress);
+        let mut means = Means::quiet();
+        let beginning = begin(&chain, &home, &*layout, &applicant, &*clock, &mut means);
         let reign = tokio::select! {
             biased;
             reign = timeout(PATIENCE, beginning) => reign,

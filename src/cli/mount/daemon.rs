@@ -9,7 +9,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::logging::Log;
 use crate::config::{Config, Role};
 use crate::fuse::hidden::Hidden;
-use crate::fuse::mount::{MountPoint, Settings};
+use crate::fuse::mount::{MountPoint, Passthrough, Settings};
 use crate::replica::Access;
 
 use super::role::Service;
@@ -21,7 +21,7 @@ pub(super) fn serve(mount: &Mount, config: Config, log: &Log) -> Result<(), Fail
     // Before any thread is started: threads inherit what is blocked.
     let signals = Signals::block()?;
     let point = MountPoint::open(&mount.dir)?;
-    let settings = Settings {
+    let mut settings = Settings {
         source: mount.url.clone(),
         read_only: matches!(&config.role, Role::Replica { settings, .. } if settings.access == Access::ReadOnly),
         passthrough: config.passthrough,
@@ -31,6 +31,9 @@ pub(super) fn serve(mount: &Mount, config: Config, log: &Log) -> Result<(), Fail
     let log_file = config.log_file.clone();
     let stop_timeout = config.stop_timeout;
     let service = Arc::new(Service::start(&mount.url, config, &directory)?);
+    if service.needs_passthrough() {
+        settings.passthrough = insist(settings.passthrough)?;
+    }
 
     let passthrough = Arc::new(AtomicBool::new(false));
     let content = {
@@ -67,5 +70,19 @@ pub(super) fn serve(mount: &Mount, config: Config, log: &Log) -> Result<(), Fail
             error!("unmounted: {problem}");
             Err(Failure::told(Exit::Error.code()))
         }
+    }
+}
+
+/// What a database writes through `mmap` is seen late, and in any order, where it does not go
+/// straight to the local files: a copy of that could be wrong.
+fn insist(wanted: Passthrough) -> Result<Passthrough, Failure> {
+    match wanted {
+        Passthrough::Auto | Passthrough::On => Ok(Passthrough::On),
+        Passthrough::Off => Err(Failure::new(
+            Exit::Usage,
+            "option passthrough: this database writes through mmap, which only passthrough shows \
+             in order; leave passthrough=off out (Linux 6.9 or later, as root)"
+                .to_owned(),
+        )),
     }
 }

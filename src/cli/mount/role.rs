@@ -17,7 +17,7 @@ use crate::fuse::filesystem::{FileSystem, Kernel};
 use crate::fuse::mirror::{Mirror, TTL_ALONE};
 use crate::fuse::status::Status;
 use crate::layout::{self, Layout};
-use crate::primary::{self, Applicant, Claim, LocalDisk, Primary};
+use crate::primary::{self, Applicant, Claim, Durability, LocalDisk, Means, Primary};
 use crate::replica::{self, Replica};
 use crate::store::{Store, volume};
 use crate::volume::info::VolumeInfo;
@@ -72,10 +72,10 @@ impl Service {
             Ground { url, store: config.reach.store, directory, node, layout: config.layout };
         match config.role {
             Role::Primary { settings, claim } => ground.primary(settings, claim),
-            Role::Replica { mut settings, poll, cache } => {
+            Role::Replica { mut settings, poll, cache, delivery } => {
                 let local = url.starts_with("file:") || url.starts_with("memory:");
                 settings.poll = poll.unwrap_or(if local { POLL_LOCAL } else { POLL_REMOTE });
-                ground.replica(settings, cache)
+                ground.replica(settings, cache, delivery)
             }
         }
     }
@@ -94,6 +94,14 @@ impl Service {
             // All changes go through its mount: there is nothing to tell.
             Self::Primary(_) => {}
             Self::Replica(follows) => follows.lock().set_kernel(kernel),
+        }
+    }
+
+    /// Whether the mount is right only where the kernel itself writes the local files.
+    pub(super) fn needs_passthrough(&self) -> bool {
+        match self {
+            Self::Primary(primary) => primary.layout().is_mapped(),
+            Self::Replica(_) => false,
         }
     }
 
@@ -121,6 +129,9 @@ impl Follows {
 impl Ground<'_> {
     fn primary(self, settings: primary::Settings, claim: Claim) -> Result<Service, Failure> {
         let (info, layout) = block_on(self.open_or_create())?;
+        if layout.is_mapped() && settings.durability == Durability::InStore {
+            return Err(unsynced(layout.name()));
+        }
         let rng = &mut rand::make_rng::<StdRng>();
         let setup = primary::Setup {
             store: connect(self.url, &self.store)?,
@@ -130,13 +141,17 @@ impl Ground<'_> {
             settings,
             applicant: Applicant::new(rng, info.volume, self.node, claim),
         };
-        Ok(Service::Primary(Box::new(Primary::start(setup, telling())?)))
+        Ok(Service::Primary(Box::new(Primary::start(
+            setup,
+            Means { tell: telling(), settle: None },
+        )?)))
     }
 
     fn replica(
         self,
         settings: replica::Settings,
         cache: Option<PathBuf>,
+        delivery: Option<replica::delivery::Settings>,
     ) -> Result<Service, Failure> {
         if file_is_absent(self.url) {
             return Err(no_volume(self.url));
@@ -146,6 +161,15 @@ impl Ground<'_> {
             found.ok_or_else(|| no_volume(self.url))
         })?;
         let layout = self.check_layout(&info)?;
+        if delivery.is_some() && layout.name() != "questdb" {
+            return Err(Failure::new(
+                crate::cli::failure::Exit::Usage,
+                format!(
+                    "option database: is for volumes of layout questdb; this one's is {}",
+                    info.layout
+                ),
+            ));
+        }
         let failed = |error| Failure::error(format!("cannot start the replica's threads: {error}"));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(REPLICA_THREADS)
@@ -169,6 +193,7 @@ impl Ground<'_> {
             directory: Arc::clone(self.directory),
             cache,
             settings,
+            delivery,
             clock: Arc::new(SystemClock),
             seed: rand::random(),
             runtime: runtime.handle().clone(),
@@ -218,17 +243,28 @@ impl Ground<'_> {
         let found = disk.and_then(|disk| layout::recognise(&disk)).map_err(unreadable)?;
         found.ok_or_else(|| {
             Failure::error(
-                "cannot tell from its files whose directory this is: say layout=postgres or \
-                 layout=generic",
+                "cannot tell from its files whose directory this is: say layout=postgres, \
+                 layout=questdb or layout=generic",
             )
         })
     }
 }
 
+/// What a database does not sync, nobody can make wait for the store.
+fn unsynced(layout: &str) -> Failure {
+    Failure::new(
+        crate::cli::failure::Exit::Usage,
+        format!(
+            "option sync: layout={layout} cannot have it: the database commits through memory, and \
+             waits for no sync; leave it out, and keep the loss small with interval=0"
+        ),
+    )
+}
+
 fn unknown_layout(name: &str) -> Failure {
     Failure::new(
         crate::cli::failure::Exit::Usage,
-        format!("option layout: `{name}` is unknown; write postgres or generic"),
+        format!("option layout: `{name}` is unknown; write postgres, questdb or generic"),
     )
 }
 

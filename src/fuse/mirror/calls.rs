@@ -13,7 +13,7 @@ use rustix::fs::{
 };
 
 use super::make::Thing;
-use super::nodes::{Node, Open};
+use super::nodes::{Node, Open, proc_path};
 use super::stat::{PERMISSIONS, PRIVILEGED, stat, timespec};
 use super::{Mirror, entries, reopen};
 use crate::fuse::errno::{UNKNOWN_FLAGS, of_system};
@@ -40,7 +40,7 @@ impl FileSystem for Mirror {
         let open = handle.and_then(|handle| self.opens.get(handle).ok());
         change_owner(&node, change)?;
         if let Some(mode) = change.mode {
-            change_mode(&node, mode)?;
+            change_mode(&node.file, mode)?;
         }
         if let Some(size) = change.size {
             change_size(&node, open.as_deref(), size)?;
@@ -100,7 +100,7 @@ impl FileSystem for Mirror {
     }
 
     fn open(&self, _caller: Caller, ino: Ino, flags: i32, reply: Reply<Opened>) {
-        reply.send(self.nodes.get(ino).and_then(|node| self.open_node(node, flags)));
+        reply.send(self.nodes.get(ino).and_then(|node| self.open_node(&node, flags)));
     }
 
     fn create(
@@ -250,9 +250,9 @@ fn change_owner(node: &Node, change: Change) -> Answer<()> {
     rustix::fs::chownat(&*node.file, "", owner, group, AtFlags::EMPTY_PATH).map_err(of_system)
 }
 
-fn change_mode(node: &Node, mode: u32) -> Answer<()> {
+fn change_mode(file: &OwnedFd, mode: u32) -> Answer<()> {
     let mode = Mode::from_raw_mode(mode & PERMISSIONS);
-    rustix::fs::chmod(node.proc_path(), mode).map_err(of_system)
+    rustix::fs::chmod(proc_path(file), mode).map_err(of_system)
 }
 
 fn change_size(node: &Arc<Node>, open: Option<&Open>, size: u64) -> Answer<()> {
@@ -261,7 +261,7 @@ fn change_size(node: &Arc<Node>, open: Option<&Open>, size: u64) -> Answer<()> {
         None => rustix::fs::ftruncate(reopen(node, OFlags::WRONLY)?, size),
     }
     .map_err(of_system)?;
-    drop_privileges(node)
+    drop_privileges(&node.file)
 }
 
 fn change_times(node: &Node, change: Change) -> Answer<()> {
@@ -277,12 +277,12 @@ fn change_times(node: &Node, change: Change) -> Answer<()> {
 
 /// A changed program no longer has its owner's rights. The system would see to that itself, were
 /// the writer not us.
-fn drop_privileges(node: &Node) -> Answer<()> {
-    let mode = u32::from(stat(&*node.file)?.stx_mode);
+fn drop_privileges(file: &OwnedFd) -> Answer<()> {
+    let mode = u32::from(stat(file)?.stx_mode);
     if mode & PRIVILEGED == 0 {
         return Ok(());
     }
-    change_mode(node, mode & !PRIVILEGED)
+    change_mode(file, mode & !PRIVILEGED)
 }
 
 /// All of the range that the file has.
@@ -305,7 +305,7 @@ fn read_all(file: &OwnedFd, offset: u64, size: u32) -> Answer<Bytes> {
 fn write_open(open: &Open, offset: u64, data: &[u8]) -> Answer<u32> {
     let written = write_all(&open.file, offset, data)?;
     if open.privileged {
-        drop_privileges(&open.node)?;
+        drop_privileges(&open.file)?;
     }
     u32::try_from(written).map_err(|_| UNKNOWN_FLAGS)
 }

@@ -2,12 +2,11 @@
 //! the permissions that they would have had without us.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 
-use super::nodes::Node;
+use super::nodes::{Node, proc_path};
 use super::stat::{PERMISSIONS, device, stat};
 use super::{KEPT_FLAGS, Mirror, open_path};
 use crate::fuse::errno::of_system;
@@ -72,14 +71,14 @@ impl Mirror {
         let path = proc_path(&file);
         let handle = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
         let (node, entry) = self.adopt(handle.map_err(of_system)?)?;
-        let opened = self.opened(Arc::clone(&node), file, flags);
+        let opened = self.opened(&node, file, flags);
         self.entry_and(&node, entry, opened)
     }
 
     /// Somebody else made it since the kernel looked.
     fn open_existing(&self, parent: Ino, name: &OsStr, flags: i32) -> Answer<(Entry, Opened)> {
         let (node, entry) = self.look_up(parent, name)?;
-        let opened = self.open_node(Arc::clone(&node), flags).and_then(|opened| {
+        let opened = self.open_node(&node, flags).and_then(|opened| {
             if flags & libc::O_TRUNC != 0 {
                 let open = self.opens.get(opened.handle)?;
                 rustix::fs::ftruncate(&open.file, 0).map_err(of_system)?;
@@ -125,8 +124,4 @@ fn give(file: &OwnedFd, caller: Caller, parent: &Node, mode: Option<u32>) -> Ans
 
 fn permissions(mode: u32) -> Mode {
     Mode::from_raw_mode(mode & PERMISSIONS)
-}
-
-fn proc_path(file: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
 }

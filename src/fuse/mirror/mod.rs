@@ -8,6 +8,7 @@
 
 mod calls;
 mod entries;
+mod handle;
 mod make;
 mod nodes;
 mod opens;
@@ -38,6 +39,10 @@ pub const TTL_ALONE: Duration = Duration::from_secs(60);
 const KEPT_FLAGS: i32 =
     libc::O_ACCMODE | libc::O_APPEND | libc::O_DSYNC | libc::O_SYNC | libc::O_NOATIME;
 
+/// Bounds of the files that are kept within reach.
+const AWAKE_MIN: usize = 64;
+const AWAKE_MAX: usize = 16 << 10;
+
 /// A mirrored directory.
 #[derive(Debug)]
 pub struct Mirror {
@@ -60,7 +65,7 @@ pub struct Writers {
 impl Mirror {
     /// A mirror of this directory; the kernel may believe what it is told for so long.
     pub fn new(directory: Arc<OwnedFd>, ttl: Duration) -> io::Result<Self> {
-        let nodes = Nodes::new(Arc::clone(&directory))?;
+        let nodes = Nodes::new(Arc::clone(&directory), awake_max())?;
         let (opens, syncs) = (Opens::default(), SyncPool::start()?);
         Ok(Self { directory, nodes, opens, syncs, ttl })
     }
@@ -76,8 +81,7 @@ impl Mirror {
         let node = self.nodes.get(ino).ok()?;
         let root = where_is(&self.directory)?;
         let real = rustix::fs::fstat(&*node.file).ok()?;
-        node.by_name(|file| {
-            let path = where_is(file)?;
+        node.by_place(|path| {
             let path = RelPath::new(path.strip_prefix(&root).ok()?.to_str()?)?;
             // The name may be removed, and may be another file's by now.
             let flags = AtFlags::SYMLINK_NOFOLLOW;
@@ -97,9 +101,9 @@ impl Mirror {
 
     /// How the file of this device and inode is open for writing through the mount.
     pub fn writers(&self, device: u64, inode: u64) -> Writers {
-        self.nodes.find((device, inode)).map_or_else(Writers::default, |node| Writers {
-            all: node.writing.load(Ordering::Relaxed),
-            synchronous: node.synchronous.load(Ordering::Relaxed),
+        self.nodes.writers((device, inode)).map_or_else(Writers::default, |counts| Writers {
+            all: counts.writing.load(Ordering::Relaxed),
+            synchronous: counts.synchronous.load(Ordering::Relaxed),
         })
     }
 
@@ -120,13 +124,13 @@ impl Mirror {
         Ok(Entry { attr: stat::attr(node.ino, &stat), ttl: self.ttl })
     }
 
-    fn open_node(&self, node: Arc<Node>, flags: i32) -> Answer<Opened> {
+    fn open_node(&self, node: &Node, flags: i32) -> Answer<Opened> {
         let kept = OFlags::from_bits_retain((flags & KEPT_FLAGS).cast_unsigned());
-        let file = reopen(&node, kept)?;
+        let file = reopen(node, kept)?;
         self.opened(node, file, flags)
     }
 
-    fn opened(&self, node: Arc<Node>, file: OwnedFd, flags: i32) -> Answer<Opened> {
+    fn opened(&self, node: &Node, file: OwnedFd, flags: i32) -> Answer<Opened> {
         let stat = stat::stat(&file)?;
         // In the kernel nobody would take the rights away when the file is written.
         let privileged = u32::from(stat.stx_mode) & stat::PRIVILEGED != 0;
@@ -138,6 +142,14 @@ impl Mirror {
         let handle = self.opens.add(Open::new(node, file, flags, privileged));
         Ok(Opened { handle, io })
     }
+}
+
+/// How many files may be within reach besides those that are open: a part of what a process may
+/// have open, which is the open files' for the most part.
+fn awake_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let part = limit.map_or(AWAKE_MAX, |limit| usize::try_from(limit / 8).unwrap_or(AWAKE_MAX));
+    part.clamp(AWAKE_MIN, AWAKE_MAX)
 }
 
 /// The file of this name, to be reached whatever happens to the name.

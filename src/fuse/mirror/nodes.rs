@@ -1,17 +1,18 @@
-//! The files that the kernel knows of, by its numbers. Each is kept by a descriptor opened with
-//! `O_PATH`, so that it stays reachable when its names change, and so that the system cannot give
-//! its inode number to another file while the kernel uses it.
+//! The files that the kernel knows of, by its numbers. Those that were used lately are each kept by
+//! a descriptor opened with `O_PATH`, so that they stay reachable when their names change; the
+//! others, of which a large database has more than a process may have descriptors, by a handle.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustix::fs::Statx;
 
+use super::handle::FileHandle;
 use super::stat::{Identity, identity, stat};
 use crate::fuse::errno::FORGOTTEN;
 use crate::fuse::filesystem::{Answer, Ino};
@@ -25,12 +26,16 @@ const REMOVED: &[u8] = b" (deleted)";
 /// Where this file is, as the system tells it: by the name that it was opened with, wherever that
 /// was moved.
 pub(super) fn where_is(file: &OwnedFd) -> Option<PathBuf> {
-    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let text = rustix::fs::readlink(link, Vec::new()).ok()?;
+    let text = rustix::fs::readlink(proc_path(file), Vec::new()).ok()?;
     Some(PathBuf::from(OsString::from_vec(text.into_bytes())))
 }
 
-/// A file that the kernel knows of.
+/// A path that leads to this very file, whatever its names.
+pub(super) fn proc_path(file: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// A file that the kernel knows of, within reach.
 #[derive(Debug)]
 pub(super) struct Node {
     /// The kernel's number for it.
@@ -39,41 +44,85 @@ pub(super) struct Node {
     pub(super) file: Arc<OwnedFd>,
     /// The same file by other names that it was looked up by: the name behind `file` may be removed
     /// while these stay, as when a database gives a file its name by `link`.
-    /// Guards: one descriptor per name.
+    /// Guards: one descriptor per name, the last few.
     also: Mutex<Vec<OwnedFd>>,
+    /// Where it was when it was last out of reach.
+    places: Vec<PathBuf>,
+    /// It was asked for since [`Nodes`] last looked for nodes to let go of.
+    used: AtomicBool,
+    /// Who writes to it.
+    pub(super) writers: Arc<Counts>,
+}
+
+/// How a file is open for writing.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
     /// Opens for writing.
     pub(super) writing: AtomicU32,
     /// Opens for writing with `O_DSYNC` or `O_SYNC`.
     pub(super) synchronous: AtomicU32,
 }
 
+/// So many other names of a file are remembered.
+const NAMES_MAX: usize = 4;
+
 impl Node {
-    fn new(ino: Ino, file: Arc<OwnedFd>) -> Arc<Self> {
-        let (writing, synchronous) = (AtomicU32::new(0), AtomicU32::new(0));
-        Arc::new(Self { ino, file, also: Mutex::default(), writing, synchronous })
+    fn new(ino: Ino, file: Arc<OwnedFd>, places: Vec<PathBuf>, writers: Arc<Counts>) -> Arc<Self> {
+        let (also, used) = (Mutex::default(), AtomicBool::new(true));
+        Arc::new(Self { ino, file, also, places, used, writers })
     }
 
-    /// The first of what this finds by the names that the file may have.
-    pub(super) fn by_name<T>(&self, find: impl Fn(&OwnedFd) -> Option<T>) -> Option<T> {
+    /// The first of what this finds in the places where the file may be.
+    pub(super) fn by_place<T>(&self, find: impl Fn(&Path) -> Option<T>) -> Option<T> {
         let also = self.also.lock().unwrap_or_else(PoisonError::into_inner);
-        find(&self.file).or_else(|| also.iter().rev().find_map(find))
+        let by_file = |file: &OwnedFd| where_is(file).and_then(|place| find(&place));
+        by_file(&self.file)
+            .or_else(|| also.iter().rev().find_map(by_file))
+            .or_else(|| self.places.iter().find_map(|place| find(place)))
     }
 
     fn named_too(&self, file: OwnedFd) {
         let name = where_is(&file);
         let is_other = |file: &OwnedFd| {
             let place = where_is(file).filter(|place| Some(place) != name.as_ref());
-            place.is_some_and(|place| !place.as_os_str().as_bytes().ends_with(REMOVED))
+            place.is_some_and(|place| !is_removed(&place))
         };
         let mut also = self.also.lock().unwrap_or_else(PoisonError::into_inner);
         also.retain(is_other);
+        let surplus = (also.len() + 1).saturating_sub(NAMES_MAX);
+        also.drain(..surplus);
         also.push(file);
     }
 
     /// A path that leads to this very file, whatever its names.
     pub(super) fn proc_path(&self) -> String {
-        format!("/proc/self/fd/{}", self.file.as_raw_fd())
+        proc_path(&self.file)
     }
+
+    /// The same, out of reach; `None` where the filesystem could not bring it back.
+    fn asleep(&self) -> Option<Asleep> {
+        let handle = FileHandle::of(&self.file)?;
+        let also = self.also.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = [&*self.file].into_iter().chain(also.iter());
+        let mut places: Vec<_> =
+            files.filter_map(where_is).filter(|place| !is_removed(place)).collect();
+        places.extend(self.places.iter().cloned());
+        places.dedup();
+        places.truncate(NAMES_MAX);
+        Some(Asleep { handle, places, writers: Arc::clone(&self.writers) })
+    }
+}
+
+fn is_removed(place: &Path) -> bool {
+    place.as_os_str().as_bytes().ends_with(REMOVED)
+}
+
+/// A file that the kernel knows of, out of reach: it costs no descriptor.
+#[derive(Debug)]
+struct Asleep {
+    handle: FileHandle,
+    places: Vec<PathBuf>,
+    writers: Arc<Counts>,
 }
 
 /// All of them.
@@ -81,36 +130,64 @@ impl Node {
 pub(super) struct Nodes {
     root: Arc<Node>,
     device: u64,
+    /// How many are within reach at most, but for those that are being used.
+    awake_max: usize,
     /// Guards: which files are known, and how often the kernel looked each up.
     known: RwLock<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    nodes: HashMap<Ino, (Arc<Node>, u64)>,
+    nodes: HashMap<Ino, (State, u64)>,
+    /// Those within reach, the next one to let go of first.
+    awake: VecDeque<Ino>,
     foreign: HashMap<Identity, Ino>,
     foreign_count: u64,
 }
 
+#[derive(Debug)]
+enum State {
+    Awake(Arc<Node>),
+    Asleep(Asleep),
+}
+
 impl Nodes {
-    pub(super) fn new(root: Arc<OwnedFd>) -> Answer<Self> {
+    /// The nodes of this directory, `awake_max` of them within reach at a time.
+    pub(super) fn new(root: Arc<OwnedFd>, awake_max: usize) -> Answer<Self> {
         let (device, _) = identity(&stat(&root)?);
-        Ok(Self { root: Node::new(Ino::ROOT, root), device, known: RwLock::default() })
+        let root = Node::new(Ino::ROOT, root, Vec::new(), Arc::default());
+        Ok(Self { root, device, awake_max, known: RwLock::default() })
     }
 
     pub(super) fn get(&self, ino: Ino) -> Answer<Arc<Node>> {
         if ino == Ino::ROOT {
             return Ok(Arc::clone(&self.root));
         }
-        let known = self.read();
-        known.nodes.get(&ino).map(|(node, _)| Arc::clone(node)).ok_or(FORGOTTEN)
+        if let (State::Awake(node), _) = self.read().nodes.get(&ino).ok_or(FORGOTTEN)? {
+            node.used.store(true, Ordering::Relaxed);
+            return Ok(Arc::clone(node));
+        }
+        let mut known = self.write();
+        let (state, _) = known.nodes.get_mut(&ino).ok_or(FORGOTTEN)?;
+        let node = match state {
+            State::Awake(node) => return Ok(Arc::clone(node)),
+            State::Asleep(asleep) => {
+                let file = asleep.handle.open(&self.root.file).ok_or(FORGOTTEN)?;
+                let places = std::mem::take(&mut asleep.places);
+                Node::new(ino, Arc::new(file), places, Arc::clone(&asleep.writers))
+            }
+        };
+        *state = State::Awake(Arc::clone(&node));
+        known.wakes(ino, self.awake_max);
+        Ok(node)
     }
 
-    /// The file of this device and inode, if the kernel knows of it.
-    pub(super) fn find(&self, file: Identity) -> Option<Arc<Node>> {
+    /// Who writes to the file of this device and inode, if the kernel knows of it.
+    pub(super) fn writers(&self, file: Identity) -> Option<Arc<Counts>> {
         let known = self.read();
         let ino = self.own_number(file).or_else(|| known.foreign.get(&file).copied())?;
-        known.nodes.get(&ino).map(|(node, _)| Arc::clone(node))
+        let (state, _) = known.nodes.get(&ino)?;
+        Some(Arc::clone(state.writers()))
     }
 
     /// The kernel is about to be told of this file once more.
@@ -119,15 +196,34 @@ impl Nodes {
         let id = identity(&stat);
         let mut known = self.write();
         let ino = self.own_number(id).unwrap_or_else(|| known.foreign_number(id));
-        if let Some((node, lookups)) = known.nodes.get_mut(&ino) {
+        let mut before = None;
+        if let Some((state, lookups)) = known.nodes.get_mut(&ino) {
             *lookups += 1;
-            if stat.stx_nlink > 1 {
-                node.named_too(file);
+            match state {
+                State::Awake(node) => {
+                    node.used.store(true, Ordering::Relaxed);
+                    if stat.stx_nlink > 1 {
+                        node.named_too(file);
+                    }
+                    return Ok((Arc::clone(node), stat));
+                }
+                // The number may be another file's by now, which nobody kept it from.
+                State::Asleep(asleep) if FileHandle::of(&file) == Some(asleep.handle) => {
+                    before =
+                        Some((std::mem::take(&mut asleep.places), Arc::clone(&asleep.writers)));
+                }
+                State::Asleep(_) => {}
             }
-            return Ok((Arc::clone(node), stat));
         }
-        let node = Node::new(ino, Arc::new(file));
-        known.nodes.insert(ino, (Arc::clone(&node), 1));
+        let (places, writers) = before.unwrap_or_default();
+        let node = Node::new(ino, Arc::new(file), places, writers);
+        let state = State::Awake(Arc::clone(&node));
+        known
+            .nodes
+            .entry(ino)
+            .and_modify(|entry| entry.0 = State::Awake(Arc::clone(&node)))
+            .or_insert((state, 1));
+        known.wakes(ino, self.awake_max);
         Ok((node, stat))
     }
 
@@ -159,6 +255,15 @@ impl Nodes {
     }
 }
 
+impl State {
+    fn writers(&self) -> &Arc<Counts> {
+        match self {
+            Self::Awake(node) => &node.writers,
+            Self::Asleep(asleep) => &asleep.writers,
+        }
+    }
+}
+
 impl Known {
     fn foreign_number(&mut self, id: Identity) -> Ino {
         *self.foreign.entry(id).or_insert_with(|| {
@@ -166,28 +271,46 @@ impl Known {
             Ino(FOREIGN + self.foreign_count)
         })
     }
+
+    /// This node came within reach: lets go of some that were not asked for lately.
+    fn wakes(&mut self, ino: Ino, awake_max: usize) {
+        self.awake.push_back(ino);
+        let mut chances = self.awake.len();
+        while self.awake.len() > awake_max && chances > 0 {
+            chances -= 1;
+            let Some(next) = self.awake.pop_front() else { return };
+            let Some((state, _)) = self.nodes.get_mut(&next) else { continue };
+            let State::Awake(node) = state else { continue };
+            let is_used = node.used.swap(false, Ordering::Relaxed) || Arc::strong_count(node) > 1;
+            match if is_used { None } else { node.asleep() } {
+                Some(asleep) => *state = State::Asleep(asleep),
+                None => self.awake.push_back(next),
+            }
+        }
+    }
 }
 
 /// An open file. Counted at its node while it lives.
 #[derive(Debug)]
 pub(super) struct Open {
-    pub(super) node: Arc<Node>,
     /// A descriptor with the access that was asked for.
     pub(super) file: OwnedFd,
     /// The file gives a program its owner's rights, until somebody writes to it.
     pub(super) privileged: bool,
+    writers: Arc<Counts>,
     writing: bool,
     synchronous: bool,
 }
 
 impl Open {
-    pub(super) fn new(node: Arc<Node>, file: OwnedFd, flags: i32, privileged: bool) -> Self {
+    pub(super) fn new(node: &Node, file: OwnedFd, flags: i32, privileged: bool) -> Self {
         let writing = flags & libc::O_ACCMODE != libc::O_RDONLY;
         // O_SYNC contains O_DSYNC's bit.
         let synchronous = writing && flags & libc::O_DSYNC != 0;
-        node.writing.fetch_add(u32::from(writing), Ordering::Relaxed);
-        node.synchronous.fetch_add(u32::from(synchronous), Ordering::Relaxed);
-        Self { node, file, privileged, writing, synchronous }
+        let writers = Arc::clone(&node.writers);
+        writers.writing.fetch_add(u32::from(writing), Ordering::Relaxed);
+        writers.synchronous.fetch_add(u32::from(synchronous), Ordering::Relaxed);
+        Self { file, privileged, writers, writing, synchronous }
     }
 
     pub(super) fn is_for_writing(&self) -> bool {
@@ -197,7 +320,79 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.node.writing.fetch_sub(u32::from(self.writing), Ordering::Relaxed);
-        self.node.synchronous.fetch_sub(u32::from(self.synchronous), Ordering::Relaxed);
+        self.writers.writing.fetch_sub(u32::from(self.writing), Ordering::Relaxed);
+        self.writers.synchronous.fetch_sub(u32::from(self.synchronous), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::*;
+
+    /// Five files, of which two are within reach.
+    fn many() -> Option<(tempfile::TempDir, Nodes, Vec<Ino>)> {
+        let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let root = OwnedFd::from(File::open(directory.path()).unwrap());
+        FileHandle::of(&root)?.open(&root)?;
+        let nodes = Nodes::new(Arc::new(root), 2).unwrap();
+        let remember = |number: usize| {
+            let path = directory.path().join(number.to_string());
+            fs::write(&path, vec![0; number]).unwrap();
+            nodes.remember(File::open(path).unwrap().into()).unwrap().0.ino
+        };
+        let inos = (0..5).map(remember).collect();
+        Some((directory, nodes, inos))
+    }
+
+    fn awake(nodes: &Nodes) -> usize {
+        nodes.read().nodes.values().filter(|(state, _)| matches!(state, State::Awake(_))).count()
+    }
+
+    #[test]
+    fn a_file_that_is_out_of_reach_is_found_again_whatever_its_name_is_now() {
+        let Some((directory, nodes, inos)) = many() else { return };
+        assert!(awake(&nodes) <= 3);
+        fs::rename(directory.path().join("1"), directory.path().join("other")).unwrap();
+        for (size, ino) in inos.iter().enumerate() {
+            let node = nodes.get(*ino).unwrap();
+            assert_eq!(stat(&*node.file).unwrap().stx_size, u64::try_from(size).unwrap());
+        }
+        assert!(awake(&nodes) <= 3);
+    }
+
+    #[test]
+    fn what_is_in_use_stays_within_reach() {
+        let Some((_directory, nodes, inos)) = many() else { return };
+        let used: Vec<_> = inos.iter().map(|ino| nodes.get(*ino).unwrap()).collect();
+        nodes.get(inos[0]).unwrap();
+        assert_eq!(awake(&nodes), 5);
+        drop(used);
+    }
+
+    #[test]
+    fn writers_are_counted_while_the_file_is_out_of_reach() {
+        let Some((_directory, nodes, inos)) = many() else { return };
+        let node = nodes.get(inos[0]).unwrap();
+        let id = identity(&stat(&*node.file).unwrap());
+        let open = Open::new(&node, File::open("/dev/null").unwrap().into(), libc::O_RDWR, false);
+        drop(node);
+        for ino in &inos {
+            nodes.get(*ino).unwrap();
+        }
+        assert_eq!(nodes.writers(id).unwrap().writing.load(Ordering::Relaxed), 1);
+        drop(open);
+        assert_eq!(nodes.writers(id).unwrap().writing.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_number_that_is_another_files_by_now_is_that_file() {
+        let Some((directory, nodes, inos)) = many() else { return };
+        fs::remove_file(directory.path().join("0")).unwrap();
+        for ino in &inos[1..] {
+            nodes.get(*ino).unwrap();
+        }
+        assert!(nodes.get(inos[0]).is_err(), "it is gone, and nobody kept it");
     }
 }

@@ -59,6 +59,18 @@ impl Layout for Generic {
         Removal::History
     }
 
+    fn reuses(&self, _path: &RelPath) -> bool {
+        true
+    }
+
+    fn signal(&self, _path: &RelPath) -> Option<u64> {
+        None
+    }
+
+    fn is_mapped(&self) -> bool {
+        false
+    }
+
     fn capture(&self, look: &Look<'_>) -> io::Result<Plan> {
         let mut disk = Disk::default();
         match look.scope {
@@ -118,7 +130,7 @@ impl Generic {
             Some(path) => {
                 let itself = look.shipped.files.get_key_value(path).map(|(path, _)| path);
                 disk.gone.extend(itself.cloned());
-                disk.gone.extend(below(look.shipped, path).cloned());
+                disk.gone.extend(look.shipped.below(path).map(|(path, _)| path.clone()));
             }
         }
         Ok(())
@@ -145,18 +157,10 @@ impl Disk {
         for path in self.present.keys() {
             let above = std::iter::successors(path.parent(), RelPath::parent);
             self.gone.extend(above.filter(|directory| shipped.files.contains_key(directory)));
-            self.gone.extend(below(shipped, path).cloned());
+            self.gone.extend(shipped.below(path).map(|(path, _)| path.clone()));
         }
         self.gone.retain(|path| !self.present.contains_key(path));
     }
-}
-
-/// The files that the manifest has below this path.
-fn below<'m>(shipped: &'m Manifest, path: &RelPath) -> impl Iterator<Item = &'m RelPath> {
-    let directory = format!("{path}/");
-    let from = (Bound::Included(directory.as_str()), Bound::Unbounded);
-    let files = shipped.files.range::<_, str>(from).map(|(path, _)| path);
-    files.take_while(move |path| path.as_str().starts_with(&directory))
 }
 
 /// Whether a file of the disk cannot exist beside this one, because one is the other's directory.

@@ -80,6 +80,18 @@ impl Layout for Postgres {
         Removal::Housekeeping
     }
 
+    fn reuses(&self, _path: &RelPath) -> bool {
+        true
+    }
+
+    fn signal(&self, _path: &RelPath) -> Option<u64> {
+        None
+    }
+
+    fn is_mapped(&self) -> bool {
+        false
+    }
+
     fn capture(&self, look: &Look<'_>) -> io::Result<Plan> {
         capture::capture(look)
     }

@@ -31,6 +31,7 @@ use super::front::{Front, Leftover};
 use super::pace::{self, Found, Rounds};
 use super::reign::Reign;
 use super::settings::Settings;
+use super::signals::Signals;
 use super::ticks::Touch;
 use super::watch::Watch;
 
@@ -81,6 +82,7 @@ pub struct Pipeline {
     /// The syncs that the work covers.
     covered: Vec<Reply<()>>,
     watch: Watch,
+    signals: Signals,
     rounds: Rounds,
     /// What the layout found wrong when it last looked everywhere.
     flaws: Vec<String>,
@@ -115,6 +117,7 @@ impl Pipeline {
             work: None,
             covered: Vec::new(),
             watch: Watch::default(),
+            signals: Signals::default(),
             rounds: Rounds::new(&parts.settings, now),
             flaws: Vec::new(),
             hinted: None,
@@ -199,7 +202,7 @@ impl Pipeline {
         {
             at = at.min(due);
         }
-        if !disk.unseen().is_empty() {
+        if !self.signals.is_empty() || !disk.unseen().is_empty() {
             at = at.min(self.glanced + pace::glance(settings, now - self.stirred));
         }
         at.max(self.not_before)
@@ -240,6 +243,9 @@ impl Pipeline {
             return self.look(Reach::Hints);
         }
         self.glanced = now;
+        for path in self.signals.changed() {
+            self.parts.front.ticks.touch(&path, Touch::Synced);
+        }
         let unseen = self.parts.disk.unseen();
         for path in self.watch.stirred(&*self.parts.disk, &unseen)? {
             self.parts.front.ticks.touch(&path, Touch::Synced);
@@ -251,7 +257,11 @@ impl Pipeline {
     fn look_round(&mut self) -> io::Result<()> {
         let started = Instant::now();
         let hints = self.parts.front.ticks.summary().any || self.parts.front.barrier.is_awaited();
-        if self.watch.rests(&*self.parts.disk, &*self.parts.layout)? && !hints {
+        let Parts { disk, layout, .. } = &self.parts;
+        let rests = self.watch.rests(&**disk, &**layout)?;
+        self.signals.keep(|path| self.watch.has(path));
+        self.signals.watch(&**disk, &**layout, self.watch.paths())?;
+        if rests && !hints {
             self.rounds.ended(Found::Nothing, started.elapsed(), Instant::now());
             return Ok(());
         }
@@ -270,6 +280,7 @@ impl Pipeline {
         self.covered.extend(front.barrier.take_syncs());
         let touched = front.ticks.take();
         self.hinted = None;
+        self.signals.watch(&**disk, &**layout, touched.paths.iter())?;
         let everywhere = reach == Reach::Everywhere || touched.everywhere;
         let scope = if everywhere { Scope::All } else { Scope::Only(&touched.paths) };
         let mut work = if everywhere || !touched.paths.is_empty() {

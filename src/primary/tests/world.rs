@@ -19,8 +19,8 @@ use crate::layout::postgres::Postgres;
 use crate::layout::postgres::synthetic::Synthetic;
 use crate::layout::{FileId, Layout};
 use crate::primary::{
-    Applicant, Claim, Ended, Front, LocalDisk, Parts, Pipeline, Reign, Settings, StartError, Touch,
-    Writers, begin,
+    Applicant, Claim, Ended, Front, LocalDisk, Means, Parts, Pipeline, Reign, Settings, StartError,
+    Touch, Writers, begin,
 };
 use crate::store::faulty::{FaultyStore, Weather};
 use crate::store::{Chain, Place, Store};
@@ -141,7 +141,7 @@ impl Node {
         let applicant = Applicant::new(&mut rng, volume, self.name.clone(), claim);
         let clock = Ticking(Instant::now());
         let (chain, disk) = (self.chain(), self.disk());
-        begin(&chain, &*disk, &Postgres, &applicant, &clock, &mut |_| {}).await
+        begin(&chain, &*disk, &Postgres, &applicant, &clock, &mut Means::quiet()).await
     }
 
     /// A new process of this node becomes primary and runs.

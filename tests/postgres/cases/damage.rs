@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::cluster::Cluster;
 use crate::compare::segments;
+use crate::ground::files_beneath;
 use crate::load;
 use crate::node::Node;
-use crate::world::{World, files_beneath};
+use crate::world::World;
 
 /// What the primary has: names and whole contents.
 type Truth = BTreeMap<String, Vec<u8>>;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::compare::{equal, whole_history};
+use crate::ground::wait_until;
 use crate::load::{self, Bench};
 use crate::node::Node;
 use crate::server::{Act, Server};
-use crate::world::{World, wait_until};
+use crate::world::World;
 
 #[test]
 fn a_store_away_for_a_minute_is_noticed_by_no_database() {
@@ -106,7 +107,7 @@ fn take_away(world: &World) {
     let store = world.store();
     if store.is_dir() {
         let mut left = Vec::new();
-        crate::world::files_beneath(&store, &mut left);
+        crate::ground::files_beneath(&store, &mut left);
         fs::remove_dir_all(&store).expect("the stand-in can be removed");
         assert!(left.is_empty(), "something was written into the stand-in: {left:?}");
     } else if store.exists() {

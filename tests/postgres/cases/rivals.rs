@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::compare::{equal, whole_history};
+use crate::ground::wait_until;
 use crate::load;
 use crate::node::Node;
-use crate::world::{World, wait_until};
+use crate::world::World;
 
 #[test]
 fn a_second_primary_is_refused_and_told_who_is() {

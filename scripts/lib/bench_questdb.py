@@ -1,0 +1,189 @@
+"""The rows of scripts/bench for QuestDB: its database on walfs against a native run."""
+import statistics
+import threading
+import time
+
+from measure import per_minute, percentile
+from questdb import Session, cpu_seconds, status
+
+TABLE = ("(tag SYMBOL, n LONG, price DOUBLE, timestamp TIMESTAMP) TIMESTAMP(timestamp) "
+         "PARTITION BY HOUR WAL")
+# Sent again and again; the server gives each row its time.
+BLOCK_ROWS = 2000
+
+
+def block(table):
+    return "".join(
+        f"{table},tag=tag{row % 50} n={row}i,price={row}.25\n" for row in range(BLOCK_ROWS)
+    ).encode()
+
+
+def ingest(place, quick):
+    """Rows over the line protocol, until the last one is visible; the ratio of each pair."""
+    rows, pairs = (200_000, 1) if quick else (1_000_000, 4)
+    found = []
+    for mode in ("nosync",) if quick else ("nosync", "sync"):
+        for connections in (1, 4):
+            native, walfs = [], []
+            for pair in range(pairs):
+                for turn in (False, True) if pair % 2 == 0 else (True, False):
+                    name = f"ingest-{mode}-{connections}-{pair}-{turn}"
+                    rate = one_ingest(place, name, connections, rows, turn, mode)
+                    (walfs if turn else native).append(rate)
+            ratios = [ours / theirs for ours, theirs in zip(walfs, native)]
+            found.append({
+                "case": f"{connections} connections, {mode}",
+                "native_rows_s": round(statistics.median(native)),
+                "walfs_rows_s": round(statistics.median(walfs)),
+                "ratio": round(statistics.median(ratios), 3),
+                "ratios": [round(ratio, 3) for ratio in ratios],
+            })
+    return found
+
+
+def one_ingest(place, name, connections, rows, walfs, mode):
+    server = place.primary(name, "interval=100ms", settings=f"cairo.commit.mode={mode}", walfs=walfs)
+    session = Session(server)
+    send(server, session, "warm", 1, 20 * BLOCK_ROWS)
+    begin = time.perf_counter()
+    send(server, session, "rows", connections, rows)
+    took = time.perf_counter() - begin
+    if walfs:
+        place.memory("primary", server.database)
+    place.end(server)
+    return rows / took
+
+
+def send(server, session, table, connections, rows):
+    session.ask(f"CREATE TABLE {table} {TABLE}")
+    lines, blocks = block(table), rows // BLOCK_ROWS // connections
+
+    def one():
+        with server.connect() as stream:
+            for _ in range(blocks):
+                stream.sendall(lines)
+
+    threads = [threading.Thread(target=one) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    until(session, f"SELECT count() FROM {table}", blocks * BLOCK_ROWS * connections)
+
+
+def until(session, question, wanted, pause=0.005, patience=600):
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        try:
+            if (session.ask(question) or 0) >= wanted:
+                return
+        except RuntimeError:
+            pass  # The table is not there yet.
+        time.sleep(pause)
+    raise RuntimeError(f"{question}: not {wanted} after {patience} s")
+
+
+def lag(place, quick):
+    """From the primary's answer to a row until the replica shows it."""
+    probes = 40 if quick else 200
+    found = []
+    for interval in ("0", "100ms", "1s"):
+        for tables in (1, 100):
+            volume = f"lag-{interval}-{tables}"
+            primary = place.primary(f"{volume}-p", f"interval={interval}", volume)
+            replica = place.replica(f"{volume}-r", volume)
+            source, target = Session(primary), Session(replica)
+            for table in range(tables):
+                source.ask(f"CREATE TABLE t{table} {TABLE}")
+            until(target, "SELECT count() FROM tables() WHERE walEnabled", tables, 0.1)
+            waits = probe(source, target, tables, probes if interval != "1s" else probes // 4)
+            place.memory("primary", primary.database)
+            place.memory("replica", replica.view)
+            place.end(replica)
+            place.end(primary)
+            found.append({
+                "case": f"interval={interval}, {tables} tables",
+                "p50_ms": percentile(waits, 50), "p99_ms": percentile(waits, 99),
+                "max_ms": percentile(waits, 100),
+            })
+    return found
+
+
+def probe(source, target, tables, count):
+    waits = []
+    for number in range(-5, count):
+        lines = "".join(f"t{table} n={number + 5}i\n" for table in range(tables))
+        source.write(lines)
+        begin = time.perf_counter()
+        until(target, f"SELECT count() FROM t{number % tables} WHERE n = {number + 5}", 1, 0.001, 60)
+        if number >= 0:  # The first ones find everything cold.
+            waits.append((time.perf_counter() - begin) * 1000)
+        # Not in step with anybody's clock.
+        time.sleep(0.02 + (number * 7919 % 41) / 1000)
+    return waits
+
+
+def catchup(place, quick):
+    """An empty replica takes in the whole volume from the store."""
+    rows = 400_000 if quick else 4_000_000
+    primary = place.primary("catchup-p", "interval=100ms", "catchup")
+    session = Session(primary)
+    begin = time.perf_counter()
+    send(primary, session, "rows", 2, rows)
+    local = time.perf_counter() - begin
+    while status(primary.database).get("backlog_bytes"):
+        time.sleep(0.1)
+    waits = []
+    for turn in range(1 if quick else 3):
+        begin = time.perf_counter()
+        replica = place.replica(f"catchup-{turn}", "catchup")
+        started = time.perf_counter()
+        until(Session(replica), "SELECT count() FROM rows", rows, 0.05)
+        waits.append(time.perf_counter() - started)
+        place.memory("replica", replica.view)
+        place.end(replica)
+        ready = started - begin
+    place.end(primary)
+    return [{
+        "case": f"{rows} rows", "replica_rows_s": round(rows / statistics.median(waits)),
+        "primary_rows_s": round(rows / local), "server_start_s": round(ready, 1),
+    }]
+
+
+def requests(place, quick):
+    """What the store is asked and what walfs computes, nobody writing and under a steady load."""
+    seconds = 15 if quick else 60
+    found = []
+    for tables in (1, 100):
+        volume = f"requests-{tables}"
+        primary = place.primary(f"{volume}-p", "interval=1s", volume)
+        replica = place.replica(f"{volume}-r", volume)
+        session = Session(primary)
+        for table in range(tables):
+            session.ask(f"CREATE TABLE t{table} {TABLE}")
+        until(Session(replica), "SELECT count() FROM tables() WHERE walEnabled", tables, 0.1)
+        nodes = [("primary", primary.database), ("replica", replica.view)]
+        for title, load in [("20 rows/s", True), ("idle", False)]:
+            if not load:
+                time.sleep(25)  # Until writers are let go, and the polling has slowed down.
+            before = [(status(node), cpu_seconds(status(node)["pid"])) for _, node in nodes]
+            end = time.monotonic() + seconds
+            turn = 0
+            while time.monotonic() < end:
+                if load:
+                    session.write(f"t{turn % tables} n={turn}i\n")
+                    turn += 1
+                time.sleep(0.05)
+            for (role, node), (old, cpu) in zip(nodes, before):
+                new = status(node)
+                percent = (cpu_seconds(new["pid"]) - cpu) * 100 / seconds
+                found.append({
+                    "case": f"{tables} tables, {title}, {role}", "cpu_percent": round(percent, 2),
+                    **per_minute(old, new, seconds),
+                })
+        place.end(replica)
+        place.end(primary)
+    return found
+
+
+PARTS = {"ingest": ingest, "lag": lag, "catchup": catchup, "requests": requests}

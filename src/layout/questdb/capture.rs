@@ -1,0 +1,380 @@
+//! What of a QuestDB `db/` the store lacks, in the order in which replicas may see it.
+//!
+//! The log is read first: everything up to its last commit is in the files then, because the
+//! database fills a segment, then its events, then the log, and the log's count last. Shipped is in
+//! the same order: columns, index of events, events, changes of structure, and the log's records.
+//! The bytes are the files' own, so that a count in a header may be ahead of what was shipped: how
+//! many commits the volume has, the sizes of the logs say.
+//!
+//! A segment is sealed when nobody writes to it and its files have exactly the lengths that its
+//! events tell: then its writer cut and closed it. One that a crash left uncut stays open, and so
+//! does a small one, which is not worth an object of its own; nothing of them is missing.
+//!
+//! What was gone before the volume began (the purge of applied WAL) is not told here: only a
+//! replica knows whether it needs it. What goes later is held until it is shipped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use crate::layout::shipped::{Shipped, differing, tails};
+use crate::layout::{Files, Look, OpenFile, Plan, Scope, Step};
+use crate::volume::edit::BLOCK;
+use crate::volume::{Manifest, RelPath};
+
+use super::names::{Name, Segment, SequencerFile, Table};
+use super::parts::Parts;
+use super::sequencer::{self, Log};
+use super::txnlog::{Record, What, read_records};
+use super::wanted::Wanted;
+use super::{event, registry};
+
+/// A segment with less than this stays in the batches that brought it.
+const SEAL_MIN: u64 = 256 << 10;
+/// Commits are published in pieces of so many at least…
+const PIECE_MIN: u64 = 64;
+/// …and a backlog in so many pieces at most, so that replicas see it grow.
+const PIECES_MAX: u64 = 256;
+
+pub(super) fn capture(look: &Look<'_>) -> io::Result<Plan> {
+    let wanted = match look.scope {
+        Scope::All => Wanted::everything(look)?,
+        Scope::Only(paths) => Wanted::named(paths),
+    };
+    let mut capture = Capture::new(look);
+    for table in &wanted.tables {
+        let done = capture.steps.len();
+        match capture.table(table) {
+            Ok(()) => {}
+            // One damaged table must not keep the others from the store.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                capture.steps.truncate(done);
+                capture.problems.push(format!("table {table} is held back: {error}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    for segment in &wanted.segments {
+        capture.seal(segment)?;
+    }
+    Ok(capture.finish())
+}
+
+/// Whether commits that the manifest lacks need this file, or it could be sealed.
+pub(super) fn owes(files: &dyn Files, path: &RelPath, shipped: &Manifest) -> io::Result<bool> {
+    let look = Look { files, shipped, scope: Scope::All };
+    match Name::of(path) {
+        None => Ok(false),
+        Some(Name::Sequencer(table, _)) => {
+            Ok(sequencer::open(files, &table)?.is_some_and(|log| log.lacks(shipped) > 0))
+        }
+        Some(Name::Wal(segment, _)) => {
+            if Shipped::of(shipped, path).is_sealed() {
+                return Ok(false);
+            }
+            if Shipped::of(shipped, path).file().is_some() {
+                let mut capture = Capture::new(&look);
+                capture.seal(&segment)?;
+                if !capture.steps.is_empty() {
+                    return Ok(true);
+                }
+            }
+            let Some(log) = sequencer::open(files, &segment.table)? else { return Ok(false) };
+            let unshipped = (log.shipped(shipped), log.header.max_txn);
+            let records = read_records(files, &segment.table, log.header.form, unshipped)?;
+            Ok(records
+                .iter()
+                .any(|record| segment_of(&segment.table, record).as_ref() == Some(&segment)))
+        }
+    }
+}
+
+fn segment_of(table: &Table, record: &Record) -> Option<Segment> {
+    match record.what {
+        What::Event { wal, segment, .. } => Some(Segment { table: table.clone(), wal, segment }),
+        What::Change | What::Drop => None,
+    }
+}
+
+/// The plan so far.
+#[derive(Debug)]
+struct Capture<'a> {
+    look: &'a Look<'a>,
+    steps: Vec<Step>,
+    problems: Vec<String>,
+    /// The sizes that files have once the steps so far count, where these change them.
+    planned: BTreeMap<RelPath, u64>,
+    /// The segments that the steps seal.
+    sealed: BTreeSet<Segment>,
+    /// How many commits the steps bring, and of which table last.
+    txns: u64,
+    last: Option<(Table, u64)>,
+}
+
+impl<'a> Capture<'a> {
+    fn new(look: &'a Look<'a>) -> Self {
+        Self {
+            look,
+            steps: Vec::new(),
+            problems: Vec::new(),
+            planned: BTreeMap::new(),
+            sealed: BTreeSet::new(),
+            txns: 0,
+            last: None,
+        }
+    }
+
+    fn finish(self) -> Plan {
+        let database = self.last.map(|(table, txn)| format!("{table} txn {txn}"));
+        let backlog = self.steps.iter().map(Step::bytes).sum();
+        Plan { steps: self.steps, database, backlog, problems: self.problems }
+    }
+
+    /// Ships the commits that the store lacks of a table.
+    fn table(&mut self, table: &Table) -> io::Result<()> {
+        let Look { files, shipped, scope } = *self.look;
+        let Some(log) = sequencer::open(files, table)? else { return self.gone(table) };
+        let before = log.shipped(shipped);
+        let now = log.header.max_txn;
+        if before > now {
+            return Err(invalid(format!(
+                "the store has {before} commits of it, this disk only {now}: the database was set \
+                 back; give it a new volume, or bring back the newer files"
+            )));
+        }
+        let is_new = !shipped.files.contains_key(&log.path);
+        if is_new && !sequencer::is_made(files, table)? {
+            return Ok(());
+        }
+        if is_new || matches!(scope, Scope::All) {
+            self.constants(table)?;
+        }
+        let piece = PIECE_MIN.max((now - before).div_ceil(PIECES_MAX));
+        let mut done = before;
+        while done < now {
+            let upto = now.min(done + piece);
+            self.piece(table, &log, (done, upto))?;
+            done = upto;
+        }
+        if is_new && now == 0 {
+            self.grow(&*log.file, &log.path, log.size(0))?;
+        }
+        if now > before {
+            self.txns += now - before;
+            self.last = Some((table.clone(), now));
+        }
+        match sequencer::structure(files, table, &log)? {
+            Some(structure) => self.meta(table, structure),
+            None => Ok(()),
+        }
+    }
+
+    /// Ships the commits after `after` up to `upto`.
+    fn piece(&mut self, table: &Table, log: &Log, (after, upto): (u64, u64)) -> io::Result<()> {
+        let records = read_records(self.look.files, table, log.header.form, (after, upto))?;
+        let mut segments: Vec<(Segment, u64)> = Vec::new();
+        let mut structure = None;
+        for record in &records {
+            match record.what {
+                What::Event { wal, segment, txn } => {
+                    let segment = Segment { table: table.clone(), wal, segment };
+                    let txn = u64::from(txn);
+                    match segments.iter_mut().find(|(known, _)| *known == segment) {
+                        Some((_, last)) => *last = (*last).max(txn),
+                        None => segments.push((segment, txn)),
+                    }
+                }
+                What::Change => structure = Some(record.structure),
+                What::Drop => {}
+            }
+        }
+        for (segment, last) in &segments {
+            self.segment(segment, *last)?;
+        }
+        if let Some(structure) = structure {
+            self.changes(table, structure)?;
+        }
+        for (path, size) in log.sizes(after, upto) {
+            let Some(file) = self.look.files.open(&path)? else {
+                return Err(invalid(format!("{path} is not there")));
+            };
+            self.grow(&*file, &path, size)?;
+        }
+        Ok(())
+    }
+
+    /// Ships a segment up to its event `last`.
+    fn segment(&mut self, segment: &Segment, last: u64) -> io::Result<()> {
+        if self.sealed.contains(segment) {
+            return Ok(());
+        }
+        let Some(parts) = Parts::open(self.look.files, segment)? else { return Ok(()) };
+        let is_new = !self.look.shipped.files.contains_key(&parts.events.0)
+            && !self.planned.contains_key(&parts.events.0);
+        if is_new && self.seal_unshipped(segment, &parts)? {
+            return Ok(());
+        }
+        let first = event::records_in(self.size_of(&parts.index.0));
+        if first > last || Shipped::of(self.look.shipped, &parts.events.0).is_sealed() {
+            return Ok(());
+        }
+        let events = event::read(&*parts.events.1, &*parts.index.1, (first, last))?
+            .ok_or_else(|| invalid(format!("{segment} lacks event {last}, which was committed")))?;
+        if let Some((path, file)) = &parts.meta {
+            self.grow(&**file, path, parts.columns.len)?;
+        }
+        if events.rows > 0 {
+            for (path, size) in parts.column_sizes(self.look.files, segment, events.rows)? {
+                let file = self.look.files.open(&path)?;
+                let file = file.ok_or_else(|| invalid(format!("{path} is not there")))?;
+                self.grow(&*file, &path, size)?;
+            }
+        }
+        self.grow(&*parts.index.1, &parts.index.0, events.index_len)?;
+        self.grow(&*parts.events.1, &parts.events.0, events.len)
+    }
+
+    /// A segment that was written within one interval is shipped once, sealed, and never as tail.
+    fn seal_unshipped(&mut self, segment: &Segment, parts: &Parts) -> io::Result<bool> {
+        let Some(files) = worth_sealing(parts.finished(self.look.files, segment)?) else {
+            return Ok(false);
+        };
+        self.sealed.insert(segment.clone());
+        self.steps.push(Step::Seal { files });
+        Ok(true)
+    }
+
+    /// Seals a segment if it is finished and all of it was shipped, or stands in the plan.
+    fn seal(&mut self, segment: &Segment) -> io::Result<()> {
+        if self.sealed.contains(segment) {
+            return Ok(());
+        }
+        let Some(parts) = Parts::open(self.look.files, segment)? else { return Ok(()) };
+        if Shipped::of(self.look.shipped, &parts.events.0).is_sealed() {
+            return Ok(());
+        }
+        let Some(files) = worth_sealing(parts.finished(self.look.files, segment)?) else {
+            return Ok(());
+        };
+        if files.iter().all(|(path, size)| self.has(path) && self.size_of(path) == *size) {
+            self.sealed.insert(segment.clone());
+            self.steps.push(Step::Seal { files });
+        }
+        Ok(())
+    }
+
+    /// Ships the changes of structure up to this version.
+    fn changes(&mut self, table: &Table, structure: u64) -> io::Result<()> {
+        for (path, size) in sequencer::change_sizes(self.look.files, table, structure)? {
+            let file = self.look.files.open(&path)?;
+            let file = file.ok_or_else(|| invalid(format!("{path} is not there")))?;
+            self.grow(&*file, &path, size)?;
+        }
+        Ok(())
+    }
+
+    /// Ships what is written once, when a table is made.
+    fn constants(&mut self, table: &Table) -> io::Result<()> {
+        for file in [SequencerFile::FirstMeta, SequencerFile::MatView, SequencerFile::View] {
+            let path = table.sequencer(file);
+            if let Some(content) = sequencer::read_small(self.look.files, &path)? {
+                self.set(path, content);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ships the table's structure, if it can be had in one piece and is that of the last commit.
+    fn meta(&mut self, table: &Table, structure: u64) -> io::Result<()> {
+        let path = table.sequencer(SequencerFile::Meta);
+        if sequencer::has_meta(self.look.shipped, &path, structure) {
+            return Ok(());
+        }
+        if let Some(content) = sequencer::read_meta(self.look.files, &path, structure)? {
+            self.set(path, content);
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, path: RelPath, content: bytes::Bytes) {
+        if Shipped::of(self.look.shipped, &path).pointer() != Some(&content) {
+            self.steps.push(Step::Pointer { path, content });
+        }
+    }
+
+    /// The table has no log on the disk. If the server does not know it any more, the volume
+    /// forgets it, too.
+    fn gone(&mut self, table: &Table) -> io::Result<()> {
+        let Look { files, shipped, .. } = *self.look;
+        let log = table.sequencer(SequencerFile::Log);
+        if !shipped.files.contains_key(&log) {
+            return Ok(());
+        }
+        let known = registry::read(files)?;
+        if known.is_none_or(|known| known.contains_key(table.directory().as_str())) {
+            return Err(invalid("its log is gone, but the server was not told to drop it".into()));
+        }
+        // Without its log it is no table any more, whatever else is still there.
+        let rest = shipped.below(table.directory()).map(|(path, _)| path);
+        let rest = rest.filter(|path| **path != log).cloned().collect::<Vec<_>>();
+        self.steps.extend([log].into_iter().chain(rest).map(|path| Step::Remove { path }));
+        Ok(())
+    }
+
+    /// Ships what a file has up to this size.
+    fn grow(&mut self, file: &dyn OpenFile, path: &RelPath, size: u64) -> io::Result<()> {
+        let shipped = Shipped::of(self.look.shipped, path);
+        if shipped.is_sealed() {
+            return Ok(());
+        }
+        let planned = self.planned.get(path).copied();
+        if planned.or(shipped.open_size()) == Some(size) && !may_change(path) {
+            return Ok(());
+        }
+        let mut ranges = match planned {
+            Some(planned) => std::iter::once((planned / BLOCK * BLOCK).min(size)..size).collect(),
+            None => differing(file, shipped, compare_from(path, shipped, size)..size)?,
+        };
+        ranges.retain(|range| !range.is_empty());
+        if ranges.is_empty() && planned.or(shipped.open_size()) != Some(size) {
+            ranges.push(0..0);
+        }
+        if !ranges.is_empty() {
+            self.planned.insert(path.clone(), size);
+        }
+        self.steps.extend(tails(path, size, ranges));
+        Ok(())
+    }
+
+    /// The size of a file once the steps so far count.
+    fn size_of(&self, path: &RelPath) -> u64 {
+        let shipped = || Shipped::of(self.look.shipped, path).open_size();
+        self.planned.get(path).copied().or_else(shipped).unwrap_or(0)
+    }
+
+    fn has(&self, path: &RelPath) -> bool {
+        self.planned.contains_key(path) || self.look.shipped.files.contains_key(path)
+    }
+}
+
+/// The files of a finished segment, if they are worth an object.
+fn worth_sealing(files: Option<Vec<(RelPath, u64)>>) -> Option<Vec<(RelPath, u64)>> {
+    files.filter(|files| files.iter().map(|(_, size)| size).sum::<u64>() >= SEAL_MIN)
+}
+
+/// Where to begin to compare: what was committed in front of the last block cannot change.
+fn compare_from(path: &RelPath, shipped: Shipped<'_>, size: u64) -> u64 {
+    if may_change(path) { 0 } else { shipped.last_block().min(size / BLOCK * BLOCK) }
+}
+
+/// Whether the file may have other bytes of the same length: the structure of a segment without
+/// rows is written again when the table's changes.
+fn may_change(path: &RelPath) -> bool {
+    path.name() == "_meta"
+}
+
+fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! What is said to the server in SQL.
+
+use crate::layout::questdb::names::SequencerFile;
+use crate::layout::questdb::table::Structure;
+use crate::layout::questdb::view::{self, MatView, quoted};
+
+/// What a table is to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A table.
+    Table,
+    /// A materialized view.
+    MatView,
+    /// A view.
+    View,
+}
+
+/// Asks which tables are suspended: name, `t` or `f`.
+pub const SUSPENDED: &str = "SELECT name, suspended FROM wal_tables()";
+
+impl Kind {
+    /// What the registry calls it; `None` if it has no WAL.
+    pub fn of(kind: i32) -> Option<Self> {
+        Some(match kind {
+            1 => Self::Table,
+            2 => Self::MatView,
+            3 => Self::View,
+            _ => return None,
+        })
+    }
+
+    /// The file of its definition.
+    pub fn definition(self) -> Option<SequencerFile> {
+        match self {
+            Self::Table => None,
+            Self::MatView => Some(SequencerFile::MatView),
+            Self::View => Some(SequencerFile::View),
+        }
+    }
+
+    /// Makes the server look at what was put in place.
+    pub fn nudge(self, name: &str) -> String {
+        match self {
+            Self::Table | Self::View => format!("ALTER TABLE {} RESUME WAL", quoted(name)),
+            Self::MatView => format!("ALTER MATERIALIZED VIEW {} RESUME WAL", quoted(name)),
+        }
+    }
+
+    /// Removes it.
+    pub fn drop(self, name: &str) -> String {
+        let what = match self {
+            Self::Table => "TABLE",
+            Self::MatView => "MATERIALIZED VIEW",
+            Self::View => "VIEW",
+        };
+        format!("DROP {what} {}", quoted(name))
+    }
+
+    /// Makes it. Of a table only a stand-in, which its files then replace; `None` if its
+    /// definition cannot be read.
+    pub fn create(self, name: &str, first_meta: &[u8], definition: &[u8]) -> Option<String> {
+        match self {
+            Self::Table => Some(format!(
+                "CREATE TABLE {} (ts TIMESTAMP) TIMESTAMP(ts) PARTITION BY DAY WAL",
+                quoted(name)
+            )),
+            Self::MatView => {
+                let partitions = Structure::parse(first_meta)?.partition_unit()?;
+                Some(MatView::parse(definition)?.create(name, partitions))
+            }
+            Self::View => {
+                let query = view::query(definition)?;
+                Some(format!("CREATE VIEW {} AS ({query})", quoted(name)))
+            }
+        }
+    }
+}
+
+/// Gives a table another name.
+pub fn rename(name: &str, new_name: &str) -> String {
+    format!("RENAME TABLE {} TO {}", quoted(name), quoted(new_name))
+}
+
+/// Makes the server read a table's structure again.
+pub fn hydrate(name: &str) -> String {
+    format!("SELECT hydrate_table_metadata('{}')", name.replace('\'', "''"))
+}
+
+/// Names that the server does not tell apart are equal in this form.
+pub fn folded(name: &str) -> String {
+    name.to_lowercase()
+}
+
+/// Asks for the settings that say how long a sequencer stays open that nobody uses, in
+/// milliseconds: they add up.
+pub const CLOSES_AFTER: &str = "SELECT value FROM (SHOW PARAMETERS) WHERE property_path IN \
+                                ('cairo.wal.inactive.writer.ttl', 'cairo.idle.check.interval')";

@@ -1,0 +1,142 @@
+//! What all tables of a delivery share.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::layout::questdb::delivery::statements;
+use crate::layout::questdb::names::Table;
+use crate::layout::questdb::registry::Entry;
+
+use super::agent::{Agent, AgentError};
+use super::files::beginning;
+use super::root::Root;
+use super::segments::Window;
+
+/// How old an answer about suspended tables may be.
+const FRESH: Duration = Duration::from_millis(500);
+/// How often to look whether the registry is another file.
+const REGISTRY: Duration = Duration::from_secs(1);
+
+/// What all tables share.
+#[derive(Debug)]
+pub(super) struct Ground {
+    pub(super) root: Root,
+    pub(super) window: Window,
+    pub(super) agent: Option<Agent>,
+    /// The tables that the server has, by directory.
+    pub(super) registry: BTreeMap<String, Entry>,
+    registry_file: Option<PathBuf>,
+    registry_end: Option<Vec<u8>>,
+    registry_read: Option<Instant>,
+    /// The names of the suspended tables, and when that was asked.
+    suspended: Option<(Instant, HashSet<String>)>,
+    /// How long the server keeps a sequencer open that nobody uses.
+    closes_after: Option<Duration>,
+}
+
+impl Ground {
+    pub(super) fn new(root: Root, limit: u64, agent: Option<Agent>) -> Self {
+        Self {
+            root,
+            window: Window { limit, used: 0 },
+            agent,
+            registry: BTreeMap::new(),
+            registry_file: None,
+            registry_end: None,
+            registry_read: None,
+            suspended: None,
+            closes_after: None,
+        }
+    }
+
+    /// What the registry calls this table.
+    pub(super) fn entry(&self, table: &Table) -> Option<&Entry> {
+        self.registry.get(table.directory().as_str())
+    }
+
+    /// Reads the registry again, if it changed.
+    pub(super) fn refresh(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        if self.registry_read.is_none_or(|then| now - then >= REGISTRY) {
+            self.registry_file = self.root.registry_file()?;
+            self.registry_read = Some(now);
+        }
+        // Where the entries end stands first: it changes with each of them.
+        let end = match &self.registry_file {
+            Some(file) => beginning(file, 8)?,
+            None => None,
+        };
+        if end != self.registry_end || end.is_none() {
+            (self.registry, self.registry_end) = (self.root.registry()?, end);
+        }
+        Ok(())
+    }
+
+    /// Whether a server has the database's directory.
+    pub(super) async fn is_served(&mut self) -> io::Result<bool> {
+        Ok(self.root.is_served()? || self.is_connected().await)
+    }
+
+    /// Whether there is a server to speak to.
+    pub(super) async fn is_connected(&mut self) -> bool {
+        match &mut self.agent {
+            Some(agent) => agent.is_there().await,
+            None => false,
+        }
+    }
+
+    /// Says something to the server.
+    pub(super) async fn say(&mut self, statement: &str) -> Result<(), AgentError> {
+        match &mut self.agent {
+            Some(agent) => agent.run(statement).await.map(|_| ()),
+            None => Err(AgentError::Away(NO_CREDENTIALS.to_owned())),
+        }
+    }
+
+    /// Whether the server suspended this table; asks if it is not known freshly.
+    pub(super) async fn is_suspended(&mut self, name: &str) -> Result<bool, AgentError> {
+        let now = Instant::now();
+        if self.suspended.as_ref().is_none_or(|(then, _)| now - *then >= FRESH) {
+            let Some(agent) = &mut self.agent else { return Ok(false) };
+            let rows = agent.run(statements::SUSPENDED).await?;
+            let names = rows.into_iter().filter_map(|row| match &row[..] {
+                [Some(name), Some(yes)] if yes.starts_with('t') => Some(name.clone()),
+                _ => None,
+            });
+            self.suspended = Some((now, names.collect()));
+        }
+        Ok(self.suspended.as_ref().is_some_and(|(_, names)| names.contains(name)))
+    }
+
+    /// Asks anew the next time.
+    pub(super) fn forget_suspended(&mut self) {
+        self.suspended = None;
+    }
+
+    /// After how long the server has surely closed a sequencer that nobody uses.
+    pub(super) async fn closes_after(&mut self) -> Result<Duration, AgentError> {
+        if let Some(known) = self.closes_after {
+            return Ok(known);
+        }
+        let Some(agent) = &mut self.agent else { return Ok(UNKNOWN) };
+        let rows = agent.run(statements::CLOSES_AFTER).await?;
+        let millis = rows.iter().filter_map(|row| row.first()?.as_ref()?.parse::<u64>().ok());
+        let sum: u64 = millis.sum();
+        let known = Duration::from_millis(sum) + MARGIN;
+        self.closes_after = Some(known);
+        Ok(known)
+    }
+}
+
+/// On top of what the server's settings add up to.
+const MARGIN: Duration = Duration::from_secs(1);
+/// Where the server cannot be asked: its own defaults.
+const UNKNOWN: Duration = Duration::from_secs(500);
+
+/// What a delivery without them says.
+pub(super) const NO_CREDENTIALS: &str =
+    "walfs cannot speak to the server: give questdb=HOST:PORT and questdb_password_file=FILE";

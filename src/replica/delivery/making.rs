@@ -1,0 +1,184 @@
+//! Tables that begin and end: made and dropped in SQL while a server runs, by their files while
+//! none does.
+
+use std::fs;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::layout::questdb::delivery::statements::{Kind, hydrate};
+use crate::layout::questdb::names::SequencerFile;
+use crate::layout::questdb::txnlog::Form;
+
+use super::files::gone;
+use super::ground::{Ground, NO_CREDENTIALS};
+use super::source::{Log, Source};
+use super::table::{Delivered, Next};
+use super::trouble::Trouble;
+
+impl Delivered {
+    /// Makes a table that the server does not have. `None`: it is there now, to be looked at.
+    pub(super) async fn make(
+        &mut self,
+        ground: &mut Ground,
+        source: &Source,
+        log: &Log,
+    ) -> Result<Option<Next>, Trouble> {
+        self.kind = self.kind_in(source);
+        let directory = ground.root.table(&self.table);
+        let is_whole = directory.join("txn_seq/_txnlog").exists();
+        if !ground.is_served().await? {
+            if !is_whole {
+                self.here = None;
+                self.make_offline(ground, source, log).await?;
+            }
+            return Ok(None);
+        }
+        self.here = None;
+        self.segments.forget(&mut ground.window);
+        if ground.agent.is_none() {
+            return Err(Trouble::NoServer(format!(
+                "{} cannot be made while the server runs: {NO_CREDENTIALS}, or restart the server",
+                self.table
+            )));
+        }
+        if !ground.is_connected().await {
+            return Err(Trouble::NoServer("the server does not answer yet".to_owned()));
+        }
+        ground.refresh()?;
+        if ground.entry(&self.table).is_some() {
+            return Ok(None);
+        }
+        if directory.exists() {
+            if !ground.root.wal(&self.table).exists() {
+                return Err(Trouble::Stopped(format!(
+                    "{} is in the way, and the server does not know it: remove it",
+                    directory.display()
+                )));
+            }
+            fs::remove_dir_all(&directory)?;
+        }
+        self.make_live(ground, source, log).await?;
+        Ok(None)
+    }
+
+    async fn make_live(
+        &mut self,
+        ground: &mut Ground,
+        source: &Source,
+        log: &Log,
+    ) -> Result<(), Trouble> {
+        let name = self.table.first_name().to_owned();
+        self.name_is_free(ground, &name)?;
+        let first_meta = source.whole(&self.table.sequencer(SequencerFile::FirstMeta)).await?;
+        let definition = match self.kind.definition() {
+            Some(file) => source.whole(&self.table.sequencer(file)).await?,
+            None => bytes::Bytes::new(),
+        };
+        let statement = self.kind.create(&name, &first_meta, &definition).ok_or_else(|| {
+            Trouble::Stopped(format!("how {} was made cannot be read", self.table))
+        })?;
+        let begun = Instant::now();
+        ground.root.owner.make_directory(&ground.root.wal(&self.table))?;
+        let (last, id) = (ground.root.last_id()?, i64::from(self.table.id()));
+        ground.root.set_last_id(id - 1)?;
+        let made = ground.say(&statement).await;
+        ground.root.set_last_id(ground.root.last_id()?.max(last).max(id))?;
+        made.map_err(|error| match Trouble::from(error) {
+            Trouble::Later(why) => Trouble::Waits(format!("{name} cannot be made yet: {why}")),
+            other => other,
+        })?;
+        ground.refresh()?;
+        if ground.entry(&self.table).is_none() {
+            // Somebody else made a table in this moment, and got its id.
+            if ground.registry.values().any(|entry| entry.name == name) {
+                ground.say(&self.kind.drop(&name)).await?;
+            }
+            return Err(Trouble::Later(format!("{} came out under another id", self.table)));
+        }
+        self.seed(ground, source, log).await?;
+        ground.say(&hydrate(&name)).await?;
+        if matches!(log.form, Form::Parts(_)) {
+            self.rename.hold(Instant::now() + ground.closes_after().await?);
+        }
+        info!(table = %self.table, kind = ?self.kind, took = ?begun.elapsed(), "made");
+        Ok(())
+    }
+
+    async fn make_offline(
+        &mut self,
+        ground: &mut Ground,
+        source: &Source,
+        log: &Log,
+    ) -> Result<(), Trouble> {
+        self.name_is_free(ground, self.table.first_name())?;
+        let new = ground.root.new_table(&self.table);
+        gone(fs::remove_dir_all(&new))?;
+        ground.root.owner.make_directory(&new)?;
+        self.seed_into(ground, source, log, &new).await?;
+        ground.root.owner.make_directory(&ground.root.wal(&self.table))?;
+        let directory = ground.root.table(&self.table);
+        gone(fs::remove_dir_all(&directory))?;
+        fs::rename(&new, &directory)?;
+        let id = i64::from(self.table.id());
+        ground.root.set_last_id(ground.root.last_id()?.max(id))?;
+        info!(table = %self.table, "made for the next start of the server");
+        Ok(())
+    }
+
+    /// Other tables may have to go on before a name is free.
+    pub(super) fn name_is_free(&self, ground: &Ground, name: &str) -> Result<(), Trouble> {
+        let holder = ground.root.holder(name)?;
+        match holder.filter(|holder| *holder != self.table.directory().as_str()) {
+            None => Ok(()),
+            Some(holder) => Err(Trouble::Waits(format!("its name {name} is still {holder}'s"))),
+        }
+    }
+
+    fn kind_in(&self, source: &Source) -> Kind {
+        let has = |file| source.file(&self.table.sequencer(file)).is_some();
+        if has(SequencerFile::MatView) {
+            Kind::MatView
+        } else if has(SequencerFile::View) {
+            Kind::View
+        } else {
+            Kind::Table
+        }
+    }
+
+    /// The volume does not have the table any more.
+    pub(super) async fn vanish(&mut self, ground: &mut Ground) -> Result<Next, Trouble> {
+        self.wanted = 0;
+        if ground.entry(&self.table).is_none() {
+            return self.let_go(ground);
+        }
+        if !ground.root.wal(&self.table).exists() {
+            // It was never delivered: it is this server's own.
+            return Ok(Next::Gone);
+        }
+        self.drop_here(ground).await
+    }
+
+    /// Drops the table where its commits do not.
+    pub(super) async fn drop_here(&mut self, ground: &mut Ground) -> Result<Next, Trouble> {
+        let Some(entry) = ground.entry(&self.table).cloned() else { return self.let_go(ground) };
+        if ground.agent.is_none() {
+            let why = format!("{} was dropped, and is still here: {NO_CREDENTIALS}", self.table);
+            return Err(Trouble::NoServer(why));
+        }
+        let kind = Kind::of(entry.kind).unwrap_or(self.kind);
+        ground.say(&kind.drop(&entry.name)).await?;
+        warn!(table = %self.table, name = entry.name, "dropped: the volume does not have it any more");
+        ground.refresh()?;
+        Ok(Next::Soon)
+    }
+
+    /// The server does not have the table, and shall not.
+    pub(super) fn let_go(&mut self, ground: &mut Ground) -> Result<Next, Trouble> {
+        self.segments.forget(&mut ground.window);
+        self.here = None;
+        self.wanted = 0;
+        gone(fs::remove_dir_all(ground.root.wal(&self.table)))?;
+        Ok(Next::Gone)
+    }
+}

@@ -1,0 +1,142 @@
+//! Any of the four processes is killed at any moment.
+
+use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::client::word;
+use crate::compare::{Progress, equal, progress};
+use crate::ledger::{Ledger, ledger_of};
+use crate::load::{Load, Until};
+use crate::pair::{Primary, Replica, pair};
+use crate::world::World;
+
+/// Moments that fit no rhythm of anybody's.
+fn odd_moment(round: u64) -> Duration {
+    Duration::from_millis(200 + round * 397 % 1500)
+}
+
+/// What a blow may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// Nothing that was acknowledged.
+    Nothing,
+    /// What no replica has shown yet. A database that never syncs leaves its bytes to the kernel,
+    /// and where the kernel needs the daemon to write them, they go with it.
+    Unshipped,
+}
+
+fn killing(rounds: u64, loss: Loss, mut strike: impl FnMut(&mut Primary, &mut Replica)) {
+    let Some(world) = World::new() else { return };
+    let (mut primary, mut replica) = pair(&world);
+    let ledger = Ledger::start(primary.client());
+    let load = Load::start(primary.client(), rounds, 2, Until::Stopped);
+    let mut shipped = BTreeSet::new();
+    for round in 0..rounds {
+        sleep(odd_moment(round));
+        shipped.extend(ledger_of(replica.client()).unwrap_or_default());
+        strike(&mut primary, &mut replica);
+        never_ahead(&primary, &replica);
+    }
+    let report = load.stop();
+    let acknowledged = ledger.finish();
+    assert!(acknowledged.len() > 20, "the ledger was busy: {}", acknowledged.len());
+    assert!(report.values().map(|(done, _)| done).sum::<u32>() > 50, "the load ran: {report:?}");
+    equal(primary.client(), replica.client());
+    let kept = ledger_of(replica.client()).expect("the replica answers");
+    assert!(shipped.len() > 20, "the replica showed the ledger early: {}", shipped.len());
+    let missing: BTreeSet<_> = shipped.difference(&kept).collect();
+    assert!(missing.is_empty(), "shown, and lost: {missing:?}");
+    if loss == Loss::Nothing {
+        let missing: BTreeSet<_> = acknowledged.difference(&kept).collect();
+        assert!(missing.is_empty(), "acknowledged, and lost: {missing:?}");
+    }
+}
+
+/// Whatever the replica has applied, the primary knows of.
+fn never_ahead(primary: &Primary, replica: &Replica) {
+    let Ok(shown) = progress(replica.client()) else { return };
+    let Ok(known) = progress(primary.client()) else { return };
+    let directories = |rows: Vec<Vec<serde_json::Value>>| -> BTreeSet<String> {
+        rows.iter().filter_map(|row| row.first()).map(word).collect()
+    };
+    // A name may have been given to another table meanwhile: only what both call the same counts.
+    let question = "SELECT directoryName || ' ' || table_name FROM tables() WHERE walEnabled";
+    let (Ok(here), Ok(there)) = (replica.client().sql(question), primary.client().sql(question))
+    else {
+        return;
+    };
+    let (here, there) = (directories(here), directories(there));
+    for same in here.intersection(&there) {
+        let Some((_, name)) = same.split_once(' ') else { continue };
+        if let (Some(Progress { applied, .. }), Some(table)) = (shown.get(name), known.get(name)) {
+            assert!(*applied <= table.known, "{name}: shown {applied}, known {}", table.known);
+        }
+    }
+}
+
+fn the_replicas_server(rounds: u64) {
+    killing(rounds, Loss::Nothing, |_, replica| {
+        replica.server.kill();
+        replica.server.start();
+    });
+}
+
+fn the_replicas_walfs(rounds: u64) {
+    killing(rounds, Loss::Nothing, |_, replica| replica.lose_walfs());
+}
+
+fn the_primarys_server(rounds: u64) {
+    killing(rounds, Loss::Nothing, |primary, _| {
+        primary.server.kill();
+        primary.server.start();
+    });
+}
+
+fn the_primarys_walfs(rounds: u64) {
+    killing(rounds, Loss::Unshipped, |primary, _| primary.lose_walfs());
+}
+
+#[test]
+fn a_replicas_server_killed_four_times_converges() {
+    the_replicas_server(4);
+}
+
+#[test]
+fn a_replicas_walfs_killed_four_times_converges() {
+    the_replicas_walfs(4);
+}
+
+#[test]
+fn a_primarys_server_killed_four_times_loses_nothing() {
+    the_primarys_server(4);
+}
+
+#[test]
+fn a_primarys_walfs_killed_four_times_loses_nothing_that_was_shipped() {
+    the_primarys_walfs(4);
+}
+
+#[test]
+#[ignore = "takes minutes: twenty kills"]
+fn a_replicas_server_killed_twenty_times_converges() {
+    the_replicas_server(20);
+}
+
+#[test]
+#[ignore = "takes minutes: twenty kills"]
+fn a_replicas_walfs_killed_twenty_times_converges() {
+    the_replicas_walfs(20);
+}
+
+#[test]
+#[ignore = "takes minutes: twenty kills"]
+fn a_primarys_server_killed_twenty_times_loses_nothing() {
+    the_primarys_server(20);
+}
+
+#[test]
+#[ignore = "takes minutes: twenty kills"]
+fn a_primarys_walfs_killed_twenty_times_loses_nothing_that_was_shipped() {
+    the_primarys_walfs(20);
+}

@@ -1,0 +1,92 @@
+//! With the settings that walfs asks for, no client of a replica writes.
+
+use std::io::Write;
+
+use crate::cases::follow::table;
+use crate::compare::{catch_up, equal, names};
+use crate::pair::pair;
+use crate::pg::as_user;
+use crate::server::READER;
+use crate::world::World;
+
+/// Statements that would change a replica, each of which works on a primary.
+const CHANGES: &[&str] = &[
+    "INSERT INTO one (ts, n) VALUES (1704067200000000, 1)",
+    "UPDATE one SET n = 1",
+    "TRUNCATE TABLE one",
+    "ALTER TABLE one ADD COLUMN more INT",
+    "ALTER TABLE one DROP COLUMN n",
+    "ALTER TABLE one DROP PARTITION LIST '2024-01-01'",
+    "ALTER TABLE one SET TTL 1 DAYS",
+    "ALTER TABLE one RESUME WAL",
+    "ALTER TABLE one SUSPEND WAL",
+    "RENAME TABLE one TO three",
+    "DROP TABLE one",
+    "CREATE TABLE three (ts TIMESTAMP) TIMESTAMP(ts) PARTITION BY DAY WAL",
+    "CREATE TABLE three AS (SELECT * FROM one)",
+    "CREATE MATERIALIZED VIEW three AS (SELECT ts, count() FROM one SAMPLE BY 1d)",
+    "VACUUM TABLE one",
+    "REINDEX TABLE one LOCK EXCLUSIVE",
+    "CHECKPOINT CREATE",
+];
+
+#[test]
+fn no_client_of_a_replica_changes_anything() {
+    let Some(world) = World::new() else { return };
+    let (primary, replica) = pair(&world);
+    let (source, target) = (primary.client(), replica.client());
+    table(source, "one");
+    equal(source, target);
+
+    for change in CHANGES {
+        let answer = target.sql(change);
+        assert!(answer.is_err(), "over HTTP: {change}: {answer:?}");
+    }
+    let answers = as_user(target, READER, CHANGES).expect("readers are welcome");
+    for (change, answer) in CHANGES.iter().zip(answers) {
+        assert!(answer.is_err(), "over PG wire: {change}: {answer:?}");
+    }
+    let refused = target.write("one n=1i 1704067200000000000\n");
+    assert!(refused.is_err(), "lines over HTTP: {refused:?}");
+    let stream = target.line().and_then(|mut stream| {
+        stream.write_all(b"one n=1i 1704067200000000000\n")?;
+        // A server that takes them says nothing, one that is not there was refused above.
+        Ok(())
+    });
+    assert!(stream.is_err(), "nobody takes lines over TCP");
+    let import = "--x\r\nContent-Disposition: form-data; name=\"data\"; filename=\"three.csv\"\r\n\r\n\
+                  a,b\r\n1,2\r\n\r\n--x--\r\n";
+    let head = "POST /imp?name=three HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x\r\n";
+    let imported = target.exchange(head, import);
+    assert!(!imported.is_ok_and(|(status, _)| status == 200), "an import is refused");
+    for stranger in [("admin", "quest"), ("reader", "wrong"), ("walfs", "quest")] {
+        let answer = as_user(target, stranger, &["SELECT 1"]);
+        assert!(answer.is_err(), "{stranger:?} is not let in");
+    }
+
+    // They were harmless, and readers read.
+    equal(source, target);
+    assert_eq!(names(target), ["one"]);
+    let answers = as_user(target, READER, &["SELECT * FROM one"]).expect("readers are welcome");
+    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|count| *count > 100)));
+}
+
+#[test]
+fn what_is_refused_on_a_replica_works_on_its_primary() {
+    let Some(world) = World::new() else { return };
+    let mut server = crate::server::Server::primary(&world, "primary");
+    server.start();
+    let client = server.client();
+    table(client, "one");
+    for change in CHANGES {
+        // Each on a table that has what it needs.
+        client.sql("CHECKPOINT RELEASE").ok();
+        for name in ["one", "three"] {
+            client.sql(&format!("DROP MATERIALIZED VIEW IF EXISTS {name}")).ok();
+            client.sql(&format!("DROP TABLE IF EXISTS {name}")).ok();
+        }
+        table(client, "one");
+        catch_up(client, client);
+        client.query(change);
+    }
+}

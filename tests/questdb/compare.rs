@@ -1,0 +1,255 @@
+//! Whether two servers say the same, table by table and row by row.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::client::{Client, word};
+use crate::ground::wait_until;
+
+/// How far a server is with one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The last transaction that its rows show.
+    pub(crate) applied: u64,
+    /// The last one that it knows of.
+    pub(crate) known: u64,
+    pub(crate) suspended: bool,
+}
+
+/// How far a server is with each of its tables, by name.
+pub(crate) fn progress(client: Client) -> Result<BTreeMap<String, Progress>, String> {
+    let rows = client.sql(
+        "SELECT name, writerTxn, sequencerTxn, suspended, errorTag, errorMessage FROM wal_tables()",
+    )?;
+    let tables = rows.iter().filter_map(|row| {
+        let [name, applied, known, suspended, ..] = row.as_slice() else { return None };
+        let progress = Progress {
+            applied: applied.as_u64().unwrap_or(0),
+            known: known.as_u64().unwrap_or(0),
+            suspended: suspended.as_bool().unwrap_or(false),
+        };
+        Some((word(name), progress))
+    });
+    Ok(tables.collect())
+}
+
+/// Waits until the primary has applied all that it took, its views included, and then until the
+/// replica has the same. Nobody may write meanwhile.
+pub(crate) fn catch_up(primary: Client, replica: Client) {
+    catch_up_within(primary, replica, Duration::from_secs(120));
+}
+
+pub(crate) fn catch_up_within(primary: Client, replica: Client, patience: Duration) {
+    let end = settle(primary);
+    let mut missing = String::new();
+    let reached = || match progress(replica) {
+        Ok(now) => {
+            missing = behind(&end, &now);
+            missing.is_empty()
+        }
+        Err(error) => {
+            missing = error;
+            false
+        }
+    };
+    within(patience, "the replica has what the primary has", reached, || missing_of(replica, &end));
+}
+
+fn missing_of(replica: Client, end: &BTreeMap<String, Progress>) -> String {
+    progress(replica).map_or_else(|error| error, |now| behind(end, &now))
+}
+
+/// Waits until the server has applied all that it took; how far it is then.
+pub(crate) fn settle(client: Client) -> BTreeMap<String, Progress> {
+    let (mut before, mut calm) = (None, 0);
+    let mut last = BTreeMap::new();
+    let what = "the primary applies all that it took";
+    within(
+        Duration::from_secs(120),
+        what,
+        || {
+            let Ok(now) = progress(client) else { return false };
+            let broken = now.iter().find(|(_, table)| table.suspended);
+            assert!(broken.is_none(), "the primary itself suspended {broken:?}\n{}", told(client));
+            let done =
+                now.values().all(|table| table.applied == table.known) && views_are_fresh(client);
+            calm = if done && before.as_ref() == Some(&now) { calm + 1 } else { 0 };
+            before = Some(now.clone());
+            last = now;
+            calm >= 10
+        },
+        || told(client),
+    );
+    last
+}
+
+fn views_are_fresh(client: Client) -> bool {
+    let rows = client.sql(
+        "SELECT view_name FROM materialized_views() WHERE view_status = 'refreshing' OR
+         (view_status = 'valid' AND refresh_base_table_txn < base_table_txn)",
+    );
+    rows.is_ok_and(|rows| rows.is_empty())
+}
+
+/// What a server says of its tables, for a case that fails.
+fn told(client: Client) -> String {
+    let rows = client.sql("wal_tables()").unwrap_or_default();
+    let views = client.sql("materialized_views()").unwrap_or_default();
+    let lines = rows.iter().chain(&views);
+    lines.fold(String::new(), |all, row| all + &Value::from(row.clone()).to_string() + "\n")
+}
+
+/// What the second has not, compared with the first; empty if it has all.
+fn behind(end: &BTreeMap<String, Progress>, now: &BTreeMap<String, Progress>) -> String {
+    let mut missing = String::new();
+    for name in end.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
+        let (wanted, has) = (end.get(name), now.get(name));
+        let same = wanted
+            .zip(has)
+            .is_some_and(|(wanted, has)| has.applied == wanted.known && !has.suspended);
+        if !same {
+            writeln!(missing, "{name}: primary {wanted:?}, replica {has:?}")
+                .expect("a string takes more");
+        }
+    }
+    missing
+}
+
+/// The same tables, with the same columns and the same rows. Nobody may write meanwhile.
+pub(crate) fn same(primary: Client, replica: Client) {
+    let (wanted, has) = (tables(primary), tables(replica));
+    assert!(!wanted.is_empty(), "there is something to compare");
+    differences("tables", &wanted, &has);
+    let (wanted, has) = (views(primary), views(replica));
+    differences("materialized views", &wanted, &has);
+    for name in names(primary) {
+        let (wanted, has) = (columns(primary, &name), columns(replica, &name));
+        differences(&format!("columns of {name}"), &wanted, &has);
+        let (wanted, has) = (rows(primary, &name), rows(replica, &name));
+        differences(&format!("rows of {name}"), &wanted, &has);
+    }
+}
+
+/// A table's columns, and its rows.
+pub(crate) type Shown = (Vec<String>, Vec<String>);
+
+/// What a server shows of one table.
+pub(crate) fn shown(client: Client, table: &str) -> Shown {
+    (columns(client, table), rows(client, table))
+}
+
+/// The replica catches up, and then both have the same.
+pub(crate) fn equal(primary: Client, replica: Client) {
+    catch_up(primary, replica);
+    same(primary, replica);
+}
+
+/// The names of all tables that replicate.
+pub(crate) fn names(client: Client) -> Vec<String> {
+    let rows = client.query("SELECT table_name FROM tables() WHERE walEnabled ORDER BY 1");
+    rows.iter().filter_map(|row| row.first()).map(word).collect()
+}
+
+fn tables(client: Client) -> Vec<String> {
+    text(
+        client,
+        "SELECT table_name, designatedTimestamp, partitionBy, walEnabled, dedup, ttlValue,
+         ttlUnit, matView, directoryName, id, maxUncommittedRows, o3MaxLag
+         FROM tables() WHERE walEnabled ORDER BY 1",
+    )
+}
+
+fn views(client: Client) -> Vec<String> {
+    text(client, "SELECT view_name, refresh_type, base_table_name, view_sql, view_table_dir_name, view_status
+         FROM materialized_views() ORDER BY 1")
+}
+
+fn columns(client: Client, table: &str) -> Vec<String> {
+    // How many symbols there is room for, and how many there are, each server decides when it
+    // applies.
+    text(
+        client,
+        &format!(
+            "SELECT \"column\", type, indexed, designated, upsertKey
+         FROM (SHOW COLUMNS FROM '{table}')"
+        ),
+    )
+}
+
+/// Every row of a table as one line, sorted: rows of the same moment have no order.
+fn rows(client: Client, table: &str) -> Vec<String> {
+    let columns = client.query(&format!("SHOW COLUMNS FROM '{table}'"));
+    let wanted: Vec<String> = columns
+        .iter()
+        .filter_map(|row| Some((word(row.first()?), word(row.get(1)?))))
+        .map(|(name, kind)| match kind.as_str() {
+            "BINARY" => format!("base64(\"{name}\", 1000000) \"{name}\""),
+            _ => format!("\"{name}\""),
+        })
+        .collect();
+    let mut rows = text(client, &format!("SELECT {} FROM '{table}'", wanted.join(", ")));
+    rows.sort_unstable();
+    rows
+}
+
+/// An answer's lines. A plan that was made before the last change of a schema fails once.
+fn text(client: Client, question: &str) -> Vec<String> {
+    let answer = client.lines(question).or_else(|_| client.lines(question));
+    answer.unwrap_or_else(|error| panic!("port {}: {question}: {error}", client.http))
+}
+
+/// Fails with the first lines that one side has and the other lacks.
+fn differences(what: &str, wanted: &[String], has: &[String]) {
+    if wanted == has {
+        return;
+    }
+    let missing = only_in(wanted, has);
+    let surplus = only_in(has, wanted);
+    let mut words = format!(
+        "{what} differ: {} on the primary, {} on the replica, {} missing, {} too many\n",
+        wanted.len(),
+        has.len(),
+        missing.len(),
+        surplus.len()
+    );
+    for (sign, lines) in [('-', missing), ('+', surplus)] {
+        for line in lines.iter().take(8) {
+            writeln!(words, "{sign} {line}").expect("a string takes more");
+        }
+    }
+    panic!("{words}");
+}
+
+/// The lines that the first has more often than the second.
+fn only_in(one: &[String], other: &[String]) -> Vec<String> {
+    let mut counts: BTreeMap<&String, i64> = BTreeMap::new();
+    for line in other {
+        *counts.entry(line).or_default() += 1;
+    }
+    let mut only = Vec::new();
+    for line in one {
+        let count = counts.entry(line).or_default();
+        *count -= 1;
+        if *count < 0 {
+            only.push(line.clone());
+        }
+    }
+    only
+}
+
+/// A bounded wait that says at its end what was still missing.
+fn within(
+    patience: Duration,
+    what: &str,
+    reached: impl FnMut() -> bool,
+    missing: impl FnOnce() -> String,
+) {
+    let tried = std::panic::AssertUnwindSafe(|| wait_until(what, patience, reached));
+    if let Err(panic) = std::panic::catch_unwind(tried) {
+        eprintln!("still missing:\n{}", missing());
+        std::panic::resume_unwind(panic);
+    }
+}
