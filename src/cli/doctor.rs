@@ -92,9 +92,9 @@ impl Doctor {
         let prices_as_of = prices.map(|_| table.as_of);
         let told = Told { url: one.url, report, prices_as_of, expectations };
         if self.json {
-            print_json(&told)?
+            print_json(&told)?;
         } else {
-            print(&describe(&told))?
+            print(&describe(&told))?;
         }
         let needed = if self.replica { Fit::Replica } else { Fit::Primary };
         if told.report.fit >= needed { Ok(()) } else { Err(Failure::told(Exit::Error.code())) }
@@ -127,13 +127,12 @@ fn describe(told: &Told) -> String {
             [it.request.to_owned(), size, seconds(it.p50_seconds), seconds(it.p99_seconds)]
         });
         let rows: Vec<_> = std::iter::once(head).chain(each).collect();
-        text += &format!(
-            "\n{}",
-            columns([Align::Left, Align::Right, Align::Right, Align::Right], &rows)
-        );
+        text.push('\n');
+        text += &columns([Align::Left, Align::Right, Align::Right, Align::Right], &rows);
     }
     if let Some(date) = &told.prices_as_of {
-        text += &format!("\n{}", expectations(&told.expectations, date));
+        text.push('\n');
+        text += &expectations(&told.expectations, date);
     }
     let verdict = match told.report.fit {
         Fit::Primary => "this store can carry a volume: primary and replicas",

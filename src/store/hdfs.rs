@@ -91,7 +91,7 @@ impl Hdfs {
     ) -> hdfs_native::Result<()> {
         let len = payload.content_length();
         for bytes in payload {
-            writer.write_bytes(bytes).await?;
+            Box::pin(writer.write_bytes(bytes)).await?;
         }
         if len > 0 {
             // The client asks to complete the file, is told to come back later, and sleeps. That
@@ -103,11 +103,11 @@ impl Hdfs {
             };
             tokio::select! {
                 biased;
-                closed = writer.close() => return closed,
+                closed = Box::pin(writer.close()) => return closed,
                 () = asked => {}
             }
         }
-        match writer.close().await {
+        match Box::pin(writer.close()).await {
             // What was cut short was not the sleep: the name node had completed the file.
             Err(HdfsError::RPCError(kind, why)) if is_closed(&kind, &why) => Ok(()),
             closed => closed,
@@ -173,7 +173,7 @@ impl ObjectStore for Hdfs {
             return Err(failed(HdfsError::AlreadyExists(path)));
         }
         let (beside, mut writer) = self.open_beside(&path).await?;
-        let written = self.write(&mut writer, &beside, payload).await;
+        let written = Box::pin(self.write(&mut writer, &beside, payload)).await;
         let renamed = match written {
             Ok(()) => self.client.rename(&beside, &path, overwrite).await,
             failed => failed,

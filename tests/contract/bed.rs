@@ -55,7 +55,7 @@ impl Bed {
     }
 
     /// How many epochs to fight for.
-    pub(crate) fn rounds(&self) -> u64 {
+    pub(crate) fn rounds() -> u64 {
         std::env::var("WALFS_CONTRACT_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap())
     }
 

@@ -15,6 +15,7 @@ mod lossy;
 use bytes::Bytes;
 use futures::future::join_all;
 use futures::{StreamExt, stream};
+use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use walfs::store::{Candidate, Chain, Claimed, Created, StoreError, fetch_frames, upload};
 use walfs::volume::keys::Key;
@@ -41,7 +42,7 @@ async fn keeps_the_contract(bed: &Bed) {
     takes_large_bodies(&bed.fresh("body")).await;
     lists_and_deletes_many(&bed.fresh("many")).await;
     hides_what_is_not_ours(&bed.fresh("alien")).await;
-    has_one_winner_per_epoch(&bed.fresh("epoch"), bed.rounds()).await;
+    has_one_winner_per_epoch(&bed.fresh("epoch"), Bed::rounds()).await;
 }
 
 async fn reads_what_was_created(bed: &Bed) {
@@ -135,8 +136,7 @@ async fn hides_what_is_not_ours(bed: &Bed) {
     let key = link(1, 0);
     store.create(&key, Bytes::from_static(b"x")).await.unwrap();
     let place = bed.place();
-    let folder =
-        bed::folder_of(&key).split('/').fold(place.prefix.clone(), |path, part| path.join(part));
+    let folder = bed::folder_of(&key).split('/').fold(place.prefix.clone(), Path::join);
     for alien in [".0000.tmp.1", "README"] {
         place
             .objects

@@ -54,7 +54,7 @@ pub(super) fn s3(
         .with_bucket_name(bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(retry);
-    Ok(Arc::new(builder.build().map_err(unusable)?))
+    Ok(Arc::new(builder.build().map_err(|error| unusable(&error))?))
 }
 
 pub(super) fn gcs(
@@ -72,7 +72,7 @@ pub(super) fn gcs(
     let known = |key| builder.get_config_value(&GoogleConfigKey::Client(key));
     let client = client(settings, false, known)?;
     let builder = builder.with_client_options(client).with_bucket_name(bucket).with_retry(retry);
-    Ok(Arc::new(builder.build().map_err(unusable)?))
+    Ok(Arc::new(builder.build().map_err(|error| unusable(&error))?))
 }
 
 pub(super) fn azure(
@@ -93,7 +93,7 @@ pub(super) fn azure(
     let known = |key| builder.get_config_value(&AzureConfigKey::Client(key));
     let client = client(settings, plain, known)?;
     let builder = builder.with_client_options(client).with_url(url.as_str()).with_retry(retry);
-    Ok(Arc::new(builder.build().map_err(unusable)?))
+    Ok(Arc::new(builder.build().map_err(|error| unusable(&error))?))
 }
 
 /// How connections are made.
@@ -137,7 +137,7 @@ fn key<K: FromStr<Err = object_store::Error>>(name: &str) -> Result<K, BadPlace>
     name.parse().map_err(|_| BadPlace(format!("`{name}` means nothing to this kind of store")))
 }
 
-fn unusable(error: object_store::Error) -> BadPlace {
+fn unusable(error: &object_store::Error) -> BadPlace {
     BadPlace(format!("cannot use this store: {error}"))
 }
 

@@ -1,15 +1,18 @@
 //! The same primary and standby over a real server, where `WALFS_CONTRACT_URL` names one
 //! (`scripts/test-stores` starts them one after the other).
 
+#![expect(clippy::disallowed_methods, reason = "the environment tells which server there is")]
+
 use std::fs;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::cluster::Cluster;
 use crate::compare::{equal, whole_history};
+use crate::ground::wait_until;
 use crate::load::{self, Bench};
 use crate::node::Node;
-use crate::world::{World, wait_until};
+use crate::world::World;
 
 /// A world whose volume is at the server that this variable names, at a place of its own.
 fn at_server(variable: &str) -> Option<World> {
