@@ -51,6 +51,9 @@ pub trait Layout: Debug + Send + Sync {
     /// through `mmap` and no call tells of it. A hint: it says when to look.
     fn signal(&self, path: &RelPath) -> Option<u64>;
 
+    /// Whether a replica's database takes the log in by delivery, rather than from its own directory.
+    fn is_delivered(&self) -> bool;
+
     /// Whether the database writes its log through `mmap`: its bytes are seen in time, and in
     /// order, only where the kernel itself writes the local files.
     fn is_mapped(&self) -> bool;

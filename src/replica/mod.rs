@@ -17,6 +17,7 @@
 //! | [`flights`] | one flight per thing |
 //! | [`delivery`] | a database's server on this host takes in what is shown |
 //! | [`union`] | the mount: the view over the writable directory beneath |
+//! | [`handover`] | a database that was delivered to becomes a primary's |
 //! | [`removed`] | names from the store that the local database removed |
 
 pub mod cache;
@@ -24,6 +25,7 @@ pub mod delivery;
 pub mod fetch;
 pub mod flights;
 pub mod follower;
+pub mod handover;
 pub mod health;
 pub mod polling;
 pub mod reading;
@@ -40,5 +42,6 @@ mod lab;
 #[cfg(test)]
 mod tests;
 
+pub use handover::Handover;
 pub use settings::{Access, Settings};
 pub use start::{Parts, Replica, StartError};

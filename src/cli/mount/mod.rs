@@ -5,12 +5,14 @@
 //! | `detach` | the daemon in the background, and whoever waits for its readiness |
 //! | `daemon` | a mount from its words to its end |
 //! | `role` | the primary or the replica behind the mount |
+//! | `takeover` | how a takeover puts the volume's files in place |
 //! | `stop` | what ends a mount, and what is said then |
 
 mod daemon;
 mod detach;
 mod role;
 mod stop;
+mod takeover;
 
 use std::path::PathBuf;
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use rand::rngs::StdRng;
 
 use crate::cli::clock::SystemClock;
@@ -17,18 +16,20 @@ use crate::fuse::filesystem::{FileSystem, Kernel};
 use crate::fuse::mirror::{Mirror, TTL_ALONE};
 use crate::fuse::status::Status;
 use crate::layout::{self, Layout};
-use crate::primary::{self, Applicant, Claim, Durability, LocalDisk, Means, Primary};
+use crate::primary::{self, Applicant, Claim, Durability, LocalDisk, Primary};
 use crate::replica::{self, Replica};
 use crate::store::{Store, volume};
 use crate::volume::info::VolumeInfo;
 use crate::volume::{Clock, VolumeId};
+
+use super::takeover;
 
 /// How often a replica looks at a store that is on this host.
 const POLL_LOCAL: Duration = Duration::from_millis(10);
 /// How often it looks at any other while data flows.
 const POLL_REMOTE: Duration = Duration::from_millis(100);
 /// Fetches, and readers that wait for them.
-const REPLICA_THREADS: usize = 2;
+pub(super) const REPLICA_THREADS: usize = 2;
 
 /// What serves a mount.
 #[derive(Debug)]
@@ -132,19 +133,20 @@ impl Ground<'_> {
         if layout.is_mapped() && settings.durability == Durability::InStore {
             return Err(unsynced(layout.name()));
         }
+        let store = connect(self.url, &self.store)?;
+        let failed = |error| Failure::error(format!("cannot start threads: {error}"));
+        let means = takeover::means(&*layout, store.clone(), info.volume, self.directory);
+        let means = means.map_err(failed)?;
         let rng = &mut rand::make_rng::<StdRng>();
         let setup = primary::Setup {
-            store: connect(self.url, &self.store)?,
+            store,
             directory: Arc::clone(self.directory),
             layout,
             clock: Arc::new(SystemClock),
             settings,
             applicant: Applicant::new(rng, info.volume, self.node, claim),
         };
-        Ok(Service::Primary(Box::new(Primary::start(
-            setup,
-            Means { tell: telling(), settle: None },
-        )?)))
+        Ok(Service::Primary(Box::new(Primary::start(setup, means)?)))
     }
 
     fn replica(
@@ -272,19 +274,4 @@ fn host_name() -> String {
     let name = nix::sys::utsname::uname().ok();
     let name = name.and_then(|names| names.nodename().to_str().map(str::to_owned));
     name.unwrap_or_else(|| "unnamed".to_owned())
-}
-
-/// Shows on a terminal how far a takeover is.
-fn telling() -> primary::Tell {
-    let template = "fetching the volume's files {bar:30} {bytes}/{total_bytes} {eta}";
-    let style = ProgressStyle::with_template(template);
-    let bar =
-        ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    Box::new(move |progress| {
-        bar.set_length(progress.bytes_total);
-        bar.set_position(progress.bytes);
-        if progress.files == progress.files_total {
-            bar.finish_and_clear();
-        }
-    })
 }

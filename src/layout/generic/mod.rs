@@ -67,6 +67,10 @@ impl Layout for Generic {
         None
     }
 
+    fn is_delivered(&self) -> bool {
+        false
+    }
+
     fn is_mapped(&self) -> bool {
         false
     }

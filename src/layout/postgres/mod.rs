@@ -88,6 +88,10 @@ impl Layout for Postgres {
         None
     }
 
+    fn is_delivered(&self) -> bool {
+        false
+    }
+
     fn is_mapped(&self) -> bool {
         false
     }

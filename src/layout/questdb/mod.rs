@@ -7,6 +7,7 @@
 //! | [`event`] | the events of a segment |
 //! | [`segment`] | the columns of a segment, and how long their files are |
 //! | [`registry`] | which tables the server has |
+//! | [`columns`] | the types of columns, in SQL |
 //! | [`table`], [`seed`] | a table's own files, and those of a new one |
 //! | [`alter`], [`view`] | a change that renames, a query that is a view |
 //! | [`delivery`] | how a server on a replica takes the WAL in |
@@ -39,6 +40,7 @@ use super::{Files, Layout, Look, Plan, Removal, Role};
 pub mod alter;
 pub mod bytes;
 mod capture;
+pub mod columns;
 pub mod delivery;
 pub mod event;
 pub mod names;
@@ -108,6 +110,10 @@ impl Layout for Questdb {
             Some(Name::Sequencer(_, SequencerFile::Log)) => Some(txnlog::MAX_TXN),
             _ => None,
         }
+    }
+
+    fn is_delivered(&self) -> bool {
+        true
     }
 
     fn is_mapped(&self) -> bool {

@@ -16,6 +16,7 @@ use crate::layout::Files;
 use crate::volume::RelPath;
 
 use super::bytes::{i32_at, i64_at, text_at};
+use super::names::Table;
 
 /// Bytes that stand behind an added entry (`TABLE_NAME_ENTRY_RESERVED_LEN`).
 const RESERVED: usize = 64;
@@ -40,6 +41,31 @@ pub fn read(files: &dyn Files) -> io::Result<Option<BTreeMap<String, Entry>>> {
     let Some(file) = files.open(path)? else { return Ok(None) };
     let bytes = crate::layout::shipped::read_whole(&*file, MAX)?;
     Ok(bytes.map(|bytes| parse(&bytes)))
+}
+
+/// The entries that give a table another name.
+pub fn renamed(table: &Table, entry: &Entry, name: &str) -> Vec<u8> {
+    let text = |text: &str| {
+        let units: Vec<u16> = text.encode_utf16().collect();
+        let len = i32::try_from(units.len()).unwrap_or(i32::MAX);
+        let units: Vec<u8> = units.into_iter().flat_map(u16::to_le_bytes).collect();
+        [&len.to_le_bytes()[..], &units].concat()
+    };
+    let directory = text(table.directory().as_str());
+    let numbers = [table.id().to_le_bytes(), entry.kind.to_le_bytes()].concat();
+    let (removed, added) = ((-1_i32).to_le_bytes(), 0_i32.to_le_bytes());
+    let parts: [&[u8]; 9] = [
+        &removed,
+        &text(&entry.name),
+        &directory,
+        &numbers,
+        &added,
+        &text(name),
+        &directory,
+        &numbers,
+        &[0; RESERVED],
+    ];
+    parts.concat()
 }
 
 /// The tables that these bytes register, as far as they are whole.
@@ -97,5 +123,16 @@ mod tests {
         let tables = parse(&bytes);
         assert_eq!(tables.len(), 1);
         assert_eq!(tables["a~1"], Entry { name: "c".into(), kind: 1 });
+    }
+
+    #[test]
+    fn a_table_that_is_renamed_here_is_registered_once_under_its_new_name() {
+        let table = Table::parse("a~7").unwrap();
+        let before = Entry { name: "a".into(), kind: 1 };
+        let entries = [entry(0, "a", "a~7"), renamed(&table, &before, "ü")].concat();
+        let end = i64::try_from(entries.len() + 8).unwrap();
+        let tables = parse(&[&end.to_le_bytes()[..], &entries].concat());
+        assert_eq!(tables.len(), 1);
+        assert_eq!(tables["a~7"], Entry { name: "ü".into(), kind: 1 });
     }
 }

@@ -94,6 +94,7 @@ impl Delivered {
             && ground.is_connected().await
         {
             ground.say(&statements::hydrate(&name)).await?;
+            self.hold(ground).await?;
         }
         self.here = Some(Here { form: log.form, published: 0, applied: 0 });
         self.nudge = Nudge::Told(None);

@@ -32,6 +32,10 @@ pub(super) struct Ground {
     registry_file: Option<PathBuf>,
     registry_end: Option<Vec<u8>>,
     registry_read: Option<Instant>,
+    /// Tables that the server found in their directories when it started: it keeps them in mind,
+    /// and its registry does not name them.
+    found: BTreeMap<String, Entry>,
+    found_asked: Option<(u64, Instant)>,
     /// The names of the suspended tables, and when that was asked.
     suspended: Option<(Instant, HashSet<String>)>,
     /// How long the server keeps a sequencer open that nobody uses.
@@ -48,6 +52,8 @@ impl Ground {
             registry_file: None,
             registry_end: None,
             registry_read: None,
+            found: BTreeMap::new(),
+            found_asked: None,
             suspended: None,
             closes_after: None,
         }
@@ -55,7 +61,33 @@ impl Ground {
 
     /// What the registry calls this table.
     pub(super) fn entry(&self, table: &Table) -> Option<&Entry> {
-        self.registry.get(table.directory().as_str())
+        let directory = table.directory().as_str();
+        self.registry.get(directory).or_else(|| self.found.get(directory))
+    }
+
+    /// Asks the server for this table, if its directory is here and the registry does not name it.
+    pub(super) async fn find(&mut self, table: &Table) -> Result<(), AgentError> {
+        let is_there = self.root.is_whole(table);
+        if !is_there {
+            self.found.remove(table.directory().as_str());
+        }
+        if !is_there || self.entry(table).is_some() || !self.is_connected().await {
+            return Ok(());
+        }
+        let Some(agent) = &mut self.agent else { return Ok(()) };
+        let fresh = |(connections, then): (u64, Instant)| {
+            connections == agent.connections && then.elapsed() < FRESH
+        };
+        if self.found_asked.is_some_and(fresh) {
+            return Ok(());
+        }
+        let rows = agent.run(statements::SUSPENDED).await?;
+        self.found_asked = Some((agent.connections, Instant::now()));
+        let known: HashSet<&String> = self.registry.values().map(|entry| &entry.name).collect();
+        let names = rows.iter().filter_map(|row| row.first()?.as_ref());
+        let unknown: HashSet<&String> = names.filter(|name| !known.contains(name)).collect();
+        self.found = self.root.unlisted(&self.registry, &unknown).unwrap_or_default();
+        Ok(())
     }
 
     /// Reads the registry again, if it changed.

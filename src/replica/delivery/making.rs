@@ -4,17 +4,20 @@
 use std::fs;
 
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::layout::questdb::delivery::statements::{Kind, hydrate};
 use crate::layout::questdb::names::SequencerFile;
 use crate::layout::questdb::txnlog::Form;
 
-use super::files::gone;
+use super::files::{beginning, gone};
 use super::ground::{Ground, NO_CREDENTIALS};
 use super::source::{Log, Source};
 use super::table::{Delivered, Next};
 use super::trouble::Trouble;
+
+/// A sequencer's `_meta` is not longer.
+pub(super) const META_MAX: u64 = 1 << 20;
 
 impl Delivered {
     /// Makes a table that the server does not have. `None`: it is there now, to be looked at.
@@ -46,13 +49,15 @@ impl Delivered {
             return Err(Trouble::NoServer("the server does not answer yet".to_owned()));
         }
         ground.refresh()?;
+        ground.find(&self.table).await?;
         if ground.entry(&self.table).is_some() {
             return Ok(None);
         }
         if directory.exists() {
-            if !ground.root.wal(&self.table).exists() {
+            let applied = ground.root.applied(&self.table)?.unwrap_or(0);
+            if applied > 0 || !ground.root.wal(&self.table).exists() {
                 return Err(Trouble::Stopped(format!(
-                    "{} is in the way, and the server does not know it: remove it",
+                    "{} is in the way, and the server does not know it: restart the server, or remove it",
                     directory.display()
                 )));
             }
@@ -96,12 +101,23 @@ impl Delivered {
             }
             return Err(Trouble::Later(format!("{} came out under another id", self.table)));
         }
+        let meta = ground.root.sequencer(&self.table, SequencerFile::Meta);
+        let as_made = beginning(&meta, META_MAX)?;
         self.seed(ground, source, log).await?;
         ground.say(&hydrate(&name)).await?;
-        if matches!(log.form, Form::Parts(_)) {
-            self.rename.hold(Instant::now() + ground.closes_after().await?);
+        // The server keeps in mind what it made, until it has closed the table's sequencer.
+        if as_made != beginning(&meta, META_MAX)? || matches!(log.form, Form::Parts(_)) {
+            self.hold(ground).await?;
         }
         info!(table = %self.table, kind = ?self.kind, took = ?begun.elapsed(), "made");
+        Ok(())
+    }
+
+    /// Publishes nothing before the server has forgotten what it knows of the table.
+    pub(super) async fn hold(&mut self, ground: &mut Ground) -> Result<(), Trouble> {
+        let until = Instant::now() + ground.closes_after().await?;
+        debug!(table = %self.table, "waits until the server has closed its sequencer");
+        self.rename.hold(until);
         Ok(())
     }
 

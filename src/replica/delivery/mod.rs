@@ -12,6 +12,7 @@
 //! | `root`, `files` | the database's directory, and files changed in place |
 //! | `agent` | the connection to the server |
 //! | `ground` | what all tables share |
+//! | `settle` | a takeover: the directory becomes a primary's |
 //! | `news`, `account`, `trouble` | who has something to do, how it is going, why it does not |
 //!
 //! # A crash at any moment
@@ -39,6 +40,7 @@ mod renames;
 mod root;
 mod rounds;
 mod segments;
+mod settle;
 mod source;
 mod table;
 mod trouble;
@@ -67,6 +69,7 @@ use root::Root;
 use rounds::Rounds;
 
 pub use agent::Address;
+pub use settle::settle;
 
 /// Where to deliver to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use crate::layout::questdb::txnlog::Record;
 use super::attach::OWN_WALS;
 use super::files::beginning;
 use super::ground::Ground;
+use super::making::META_MAX;
 use super::source::Source;
 use super::table::{Delivered, Next};
 use super::trouble::Trouble;
@@ -24,8 +25,6 @@ use super::trouble::Trouble;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Where the structure version stands in a sequencer's `_meta`.
 const STRUCTURE: usize = 8;
-/// A sequencer's `_meta` is not longer.
-const META_MAX: u64 = 1 << 20;
 
 /// What is known of a rename that comes next.
 #[derive(Clone, Copy, Debug, Default)]

@@ -7,7 +7,7 @@
 //! DB/.walfs/new/              tables in the making
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -62,6 +62,13 @@ impl Root {
         }
         gone(fs::remove_dir_all(root.own("new")))?;
         Ok(root)
+    }
+
+    /// Removes what a delivery keeps beside the database.
+    pub(super) fn let_go(&self) -> io::Result<()> {
+        gone(fs::remove_dir_all(self.own("wal")))?;
+        gone(fs::remove_dir_all(self.own("new")))?;
+        gone(fs::remove_file(self.own("volume")))
     }
 
     fn own(&self, name: &str) -> PathBuf {
@@ -136,6 +143,49 @@ impl Root {
         let bytes = beginning(&self.path.join(directory).join("_name"), 4096)?;
         let bytes = bytes.unwrap_or_default();
         Ok(crate::layout::questdb::bytes::text_at(&bytes, 0).map(|(name, _)| name))
+    }
+
+    /// Whether a table's directory is here, with all that a server needs to find it.
+    pub(super) fn is_whole(&self, table: &Table) -> bool {
+        let directory = self.table(table);
+        directory.join("_txn").exists() && directory.join("txn_seq/_txnlog").exists()
+    }
+
+    /// The tables in directories that the registry does not name, and that a server which has
+    /// tables of these names besides the registered ones must have found there.
+    pub(super) fn unlisted(
+        &self,
+        registry: &BTreeMap<String, Entry>,
+        names: &HashSet<&String>,
+    ) -> io::Result<BTreeMap<String, Entry>> {
+        let mut found = BTreeMap::new();
+        for entry in fs::read_dir(&self.path)? {
+            let Ok(directory) = entry?.file_name().into_string() else { continue };
+            let Some(table) = Table::parse(&directory) else { continue };
+            if registry.contains_key(&directory) || !self.is_whole(&table) {
+                continue;
+            }
+            // A table that was renamed since is called what it was called when the server started.
+            let candidates = [self.name_of(&directory)?, Some(table.first_name().to_owned())];
+            let name = candidates.into_iter().flatten().find(|name| names.contains(name));
+            if let Some(name) = name {
+                let kind = self.kind(&directory);
+                found.insert(directory, Entry { name, kind });
+            }
+        }
+        Ok(found)
+    }
+
+    /// What the table in this directory is to the registry.
+    fn kind(&self, directory: &str) -> i32 {
+        let has = |file| self.path.join(directory).join(file).exists();
+        if has("_mv") {
+            2
+        } else if has("_view") {
+            3
+        } else {
+            1
+        }
     }
 
     /// Whether a server has this directory. Asks nobody who could be disturbed by it.

@@ -176,8 +176,8 @@ impl Rounds {
         for table in &self.active {
             let Some(delivered) = self.tables.get(table) else { continue };
             let wants = delivered.nudge == Nudge::Due || delivered.is_overdue();
-            let waits = delivered.again.is_some_and(|again| Instant::now() < again);
-            if wants && !waits && !delivered.rename.is_under_way() {
+            let is_due = delivered.again.is_none_or(|again| Instant::now() >= again);
+            if wants && is_due && !delivered.rename.is_under_way() {
                 due.push(table.clone());
             }
         }
@@ -213,6 +213,18 @@ impl Rounds {
             delivered.nudge = Nudge::Due;
             delivered.fail(Trouble::from(error), Instant::now());
         }
+    }
+
+    /// A table whose commits the server may not all see yet, and why not.
+    pub(super) fn unpublished(&self) -> Option<(&Table, Option<&Trouble>)> {
+        let lacks = |table: &Delivered| {
+            table.wanted > 0 && table.here.is_none_or(|here| here.published < table.wanted)
+        };
+        let unseen = self.active.iter().find(|table| !self.tables.contains_key(table));
+        let found = self.tables.iter().find(|(_, table)| lacks(table) || table.trouble.is_some());
+        found
+            .map(|(table, delivered)| (table, delivered.trouble.as_ref()))
+            .or_else(|| unseen.map(|table| (table, None)))
     }
 
     fn wait(&self) -> Duration {

@@ -107,9 +107,11 @@ impl Delivered {
         source: &Source,
     ) -> Result<Next, Trouble> {
         let Some(log) = source.log(&self.table).await? else {
+            ground.find(&self.table).await?;
             return self.vanish(ground).await;
         };
         self.wanted = log.txns;
+        ground.find(&self.table).await?;
         if ground.entry(&self.table).is_none() {
             if source.is_dropped(&self.table, &log).await? {
                 return self.let_go(ground);

@@ -1,7 +1,8 @@
 //! What is said to the server in SQL.
 
+use crate::layout::questdb::columns::sql_type;
 use crate::layout::questdb::names::SequencerFile;
-use crate::layout::questdb::table::Structure;
+use crate::layout::questdb::table::{Column, Structure};
 use crate::layout::questdb::view::{self, MatView, quoted};
 
 /// What a table is to the server.
@@ -56,14 +57,11 @@ impl Kind {
         format!("DROP {what} {}", quoted(name))
     }
 
-    /// Makes it. Of a table only a stand-in, which its files then replace; `None` if its
-    /// definition cannot be read.
+    /// Makes it. Of a table only the columns are said, which the server keeps in mind: all else its
+    /// files then tell. `None` if its definition cannot be read.
     pub fn create(self, name: &str, first_meta: &[u8], definition: &[u8]) -> Option<String> {
         match self {
-            Self::Table => Some(format!(
-                "CREATE TABLE {} (ts TIMESTAMP) TIMESTAMP(ts) PARTITION BY DAY WAL",
-                quoted(name)
-            )),
+            Self::Table => create_table(name, &Structure::parse(first_meta)?),
             Self::MatView => {
                 let partitions = Structure::parse(first_meta)?.partition_unit()?;
                 Some(MatView::parse(definition)?.create(name, partitions))
@@ -74,6 +72,20 @@ impl Kind {
             }
         }
     }
+}
+
+fn create_table(name: &str, structure: &Structure) -> Option<String> {
+    let column =
+        |column: &Column| Some(format!("{} {}", quoted(&column.name), sql_type(column.kind)?));
+    let columns: Option<Vec<_>> = structure.columns.iter().map(column).collect();
+    let timestamp = structure.columns.get(usize::try_from(structure.timestamp).ok()?)?;
+    Some(format!(
+        "CREATE TABLE {} ({}) TIMESTAMP({}) PARTITION BY {} WAL",
+        quoted(name),
+        columns?.join(", "),
+        quoted(&timestamp.name),
+        structure.partition_unit()?
+    ))
 }
 
 /// Gives a table another name.
