@@ -3,6 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`options`] | the table of options |
+//! | [`row`] | what an option is |
 //! | [`words`] | what was written after `-o`, checked against the table |
 //! | `foreign` | words of fstab that are somebody else's |
 //! | [`value`] | sizes and durations as people write them |
@@ -13,6 +14,7 @@
 mod foreign;
 pub mod options;
 pub mod render;
+pub mod row;
 pub mod value;
 pub mod words;
 

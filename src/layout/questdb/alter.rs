@@ -49,7 +49,9 @@ mod tests {
         let mut body = vec![command, 0, 0, 0, 0, 0, numbers, 0, 0, 0];
         body.resize(10 + usize::from(numbers) * 8, 7);
         body.extend([count, 0, 0, 0]);
-        texts.iter().for_each(|it| body.extend(text(it)));
+        for it in texts {
+            body.extend(text(it));
+        }
         [&i32::try_from(body.len()).unwrap().to_le_bytes()[..], &body].concat()
     }
 
