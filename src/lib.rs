@@ -48,6 +48,7 @@
 //! | what do its bytes look like? | `docs/format.md`, `volume::codec` |
 //! | which errno? | `fuse::errno` |
 //! | which file speaks to the kernel, which to a cloud? | `fuse::adapter`, [`mod@store::connect`] |
+//! | can a store carry a volume, and at what cost? | [`store::doctor`] |
 //! | what does a mount tell about itself? | [`fuse::status`] |
 //! | what time is it? | the [`volume::Clock`] that was passed in |
 //! | which promises do we make? | the README's table, each row with its test |

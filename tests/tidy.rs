@@ -22,9 +22,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("fuser::", &["src/fuse/adapter"]),
     ("object_store::", &["src/store", "src/replica/lab.rs", "src/primary/lab"]),
-    ("object_store::aws", &["src/store/connect.rs"]),
-    ("object_store::azure", &["src/store/connect.rs"]),
-    ("object_store::gcp", &["src/store/connect.rs"]),
+    ("object_store::aws", &["src/store/connect/"]),
+    ("object_store::azure", &["src/store/connect/clouds.rs"]),
+    ("object_store::gcp", &["src/store/connect/clouds.rs"]),
+    ("hdfs_native", &["src/store/hdfs.rs"]),
     ("std::env", &["src/cli", "mount-helper"]),
     ("env::var", &["src/cli"]),
     ("Timestamp::now", &["src/cli/clock.rs"]),

@@ -3,6 +3,7 @@ import statistics
 import subprocess
 import time
 
+from bench_stores import far
 from measure import Session, per_minute, percentile
 
 BUSY = ["-N", "-n", "-c", "8", "-j", "2"]
@@ -177,4 +178,6 @@ def requests(place, quick):
     return rows
 
 
-PARTS = {"throughput": throughput, "lag": lag, "catchup": catchup, "requests": requests}
+PARTS = {
+    "throughput": throughput, "lag": lag, "catchup": catchup, "requests": requests, "stores": far,
+}

@@ -1,6 +1,7 @@
 //! Credentials from a file, for mounts that no shell of anybody's starts: its lines become the
 //! environment of this program, started anew. Says nothing of what they contain.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -26,6 +27,30 @@ pub fn adopt(file: &Path) -> Result<(), Failure> {
     let mut again = Command::new(program);
     again.args(env::args_os().skip(1)).envs(variables).env(ADOPTED, file);
     Err(failed(again.exec().to_string()))
+}
+
+/// These settings of a store, and which file of keys the environment names, where no keys are in
+/// the environment itself: `AWS_PROFILE`, `AWS_SHARED_CREDENTIALS_FILE`, else the usual place.
+pub fn usual(url: &str, settings: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut settings = settings;
+    let set = |name: &str| env::var_os(name).is_some();
+    let other_keys =
+        ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_SKIP_SIGNATURE"].map(set);
+    let decided = settings.contains_key("skip_signature") || url.contains("skip_signature");
+    let named = settings.contains_key("credentials_file") || url.contains("credentials_file=");
+    if !url.starts_with("s3:") || decided || named || other_keys.contains(&true) {
+        return settings;
+    }
+    let text = |name: &str| env::var_os(name).and_then(|value| value.into_string().ok());
+    let at_home = || Some(format!("{}/.aws/credentials", text("HOME")?));
+    let file = text("AWS_SHARED_CREDENTIALS_FILE").or_else(at_home);
+    if let Some(file) = file.filter(|file| Path::new(file).is_file()) {
+        settings.insert("credentials_file".to_owned(), file);
+        if let Some(profile) = text("AWS_PROFILE") {
+            settings.entry("profile".to_owned()).or_insert(profile);
+        }
+    }
+    settings
 }
 
 /// Lines of `NAME=value`, as systemd's `EnvironmentFile=` and shells have them: the value perhaps in

@@ -5,6 +5,8 @@
 
 pub mod cat;
 pub mod clock;
+pub mod cost;
+pub mod doctor;
 pub mod environment;
 pub mod failure;
 pub mod log;
@@ -43,6 +45,7 @@ enum Verb {
     Log(log::Log),
     Ls(ls::Ls),
     Cat(cat::Cat),
+    Doctor(doctor::Doctor),
     #[command(name = "config")]
     Settings(settings::Settings),
     #[command(hide = true)]
@@ -75,6 +78,7 @@ impl Verb {
             Self::Log(verb) => verb.run(),
             Self::Ls(verb) => verb.run(),
             Self::Cat(verb) => verb.run(),
+            Self::Doctor(verb) => verb.run(),
             Self::Settings(verb) => verb.run(),
             Self::ManPages(verb) => verb.run(),
             Self::Completions(verb) => verb.run(),

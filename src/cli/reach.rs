@@ -7,7 +7,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Reach;
-use crate::store::{self, Chain, Patience, Store, volume};
+use crate::store::{self, Chain, Patience, Place, Store, volume};
 use crate::volume::Manifest;
 use crate::volume::codec::EncodedLink;
 use crate::volume::info::VolumeInfo;
@@ -16,8 +16,7 @@ use super::environment;
 use super::failure::Failure;
 
 /// What a URL may look like.
-pub const WHERE: &str =
-    "Where the volume is: s3://bucket/path, gs://…, az://…, abfss://… or file:///directory";
+pub const WHERE: &str = "Where the volume is: s3://bucket/path, gs://…, az://…, abfss://…, hdfs://… or file:///directory";
 
 /// What may be said about the way there.
 pub const HOW: &str = "Options of the store, separated by commas: store.NAME=VALUE, env_file=FILE";
@@ -86,7 +85,18 @@ impl Reached {
 
 /// A client for the volume at this URL. It belongs to the runtime that first uses it.
 pub fn connect(url: &str, options: &BTreeMap<String, String>) -> Result<Store, Failure> {
-    Ok(Store::new(store::connect(url, options)?, rand::random()))
+    let options = environment::usual(url, options.clone());
+    Ok(Store::new(store::connect(url, &options)?, rand::random()))
+}
+
+/// Two clients for what is, or will be, at this URL, for a verb that looks at the store itself.
+pub fn places(url: &str, options: &[String]) -> Result<(Place, Place), Failure> {
+    let reach = Reach::parse(options.iter().map(String::as_str))?;
+    if let Some(file) = &reach.env_file {
+        environment::adopt(file)?;
+    }
+    let options = environment::usual(url, reach.store);
+    Ok((store::connect(url, &options)?, store::connect(url, &options)?))
 }
 
 /// Whether this is the URL of a directory that does not exist. To look must not create it.

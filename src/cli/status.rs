@@ -14,6 +14,7 @@ use crate::store::chain::Chain;
 use crate::volume::Manifest;
 use crate::volume::info::VolumeInfo;
 
+use super::cost::Cost;
 use super::failure::{Exit, Failure};
 use super::output::{bytes, facts, print, print_json, seconds};
 use super::reach::{HOW, Reached, Which};
@@ -37,7 +38,12 @@ impl Status {
     pub fn run(self) -> Result<(), Failure> {
         if !self.what.contains("://") {
             let told = of_mount(Path::new(&self.what))?;
-            return if self.json { print_json(&told) } else { print(&describe_mount(&told)) };
+            let cost = Cost::of(&told);
+            return if self.json {
+                print_json(&Mounted { told: &told, cost })
+            } else {
+                print(&describe_mount(&told, cost.as_ref()))
+            };
         }
         let json = self.json;
         let which = Which { url: self.what, options: self.options };
@@ -47,6 +53,14 @@ impl Status {
             if json { print_json(&told) } else { print(&describe_volume(&told)) }
         })
     }
+}
+
+/// A mount's account of itself, and what that comes to.
+#[derive(Debug, Serialize)]
+struct Mounted<'a> {
+    #[serde(flatten)]
+    told: &'a Told,
+    cost: Option<Cost>,
 }
 
 /// What a mount tells about itself.
@@ -151,7 +165,7 @@ fn describe_volume(told: &Contents) -> String {
     ])
 }
 
-fn describe_mount(told: &Told) -> String {
+fn describe_mount(told: &Told, cost: Option<&Cost>) -> String {
     let backlog = told.backlog_bytes.map(|backlog| match told.backlog_seconds {
         Some(age) => format!("{}, the oldest {} old", bytes(backlog), seconds(age)),
         None => bytes(backlog),
@@ -185,6 +199,7 @@ fn describe_mount(told: &Told) -> String {
         ("stopped", told.delivery.as_ref().and_then(stopped)),
         ("requests", Some(counts(&told.requests)).filter(|text| !text.is_empty())),
         ("bytes", Some(counts(&told.bytes)).filter(|text| !text.is_empty())),
+        ("cost", cost.map(Cost::words)),
         ("passthrough", Some(if told.passthrough { "yes" } else { "no" }.to_owned())),
         ("pid", Some(told.pid.to_string())),
     ])

@@ -30,7 +30,7 @@ impl Answer {
 
 /// Codes in the text of an answer that no waiting cures. A missing bucket answers 404 as a missing
 /// object does: taken for one, it would look like an empty volume.
-const INCURABLE: [&str; 11] = [
+const INCURABLE: [&str; 14] = [
     "NoSuchBucket",
     "specified bucket does not exist",
     "ContainerNotFound",
@@ -42,13 +42,26 @@ const INCURABLE: [&str; 11] = [
     "incorrectly configured region",
     "ExpiredToken",
     "InvalidBucketName",
+    "RequestTimeTooSkewed",
+    "AccessControlException",
+    UNKNOWN_AUTHORITY,
 ];
+
+/// What the client says of a certificate that nobody known to this host has signed.
+const UNKNOWN_AUTHORITY: &str = "UnknownIssuer";
 
 /// What this error of a client means.
 pub(super) fn read(error: &Error) -> Answer {
     let text = words(error);
     if INCURABLE.iter().any(|code| text.contains(code)) || forbidden_by_disk(error) {
-        return Answer::Refused(text);
+        return Answer::Refused(if text.contains(UNKNOWN_AUTHORITY) {
+            format!(
+                "{text} (the server's certificate comes from an authority that this host does not \
+                 know: name its file with the option store.ca_file=FILE)"
+            )
+        } else {
+            text
+        });
     }
     match error {
         Error::NotFound { .. } => Answer::Absent,

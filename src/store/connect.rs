@@ -1,11 +1,20 @@
-//! URL to client. The only file that names a cloud. Sends nothing: the first request tells whether
-//! the credentials hold.
+//! URL to client. Sends nothing: the first request tells whether the credentials hold.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `settings` | what may be said of the way to a store, after the URL or as options |
+//! | `clouds` | the clients of the clouds: the only file that names one |
+//! | `keyfile` | credentials from a file, read again when it changes |
 //!
 //! Credentials come from each cloud's usual chain (environment, files, instance or workload
-//! identity), never from a URL or an option.
+//! identity) or from a file that an option names, never from a URL or an option.
 //!
 //! A client's connections are driven by the runtime that opened them: a thread with a runtime of
 //! its own connects by itself.
+
+mod clouds;
+mod keyfile;
+mod settings;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -14,16 +23,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::client::ClientConfigKey;
-use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, RetryConfig};
+use object_store::{Attributes, ObjectStore, RetryConfig};
 use url::Url;
 
 use super::directory::Directory;
+use super::hdfs::Hdfs;
+use super::lab;
+use settings::Settings;
+
+pub use settings::NAMES;
 
 /// Where a volume is, and the client that reaches it.
 #[derive(Clone, Debug)]
@@ -35,6 +45,10 @@ pub struct Place {
     pub parts: Arc<dyn ObjectStore>,
     /// What every name of the volume begins with.
     pub prefix: Path,
+    /// What the store is told of every object: its storage class.
+    pub attributes: Attributes,
+    /// How long the answer to one request may take, if the operator said.
+    pub timeout: Option<Duration>,
     /// The URL, for people.
     pub url: String,
 }
@@ -42,7 +56,8 @@ pub struct Place {
 impl Place {
     /// A place behind one client that serves for everything.
     pub fn behind(objects: Arc<dyn ObjectStore>, prefix: Path, url: String) -> Self {
-        Self { parts: Arc::clone(&objects), objects, prefix, url }
+        let attributes = Attributes::new();
+        Self { parts: Arc::clone(&objects), objects, prefix, attributes, timeout: None, url }
     }
 }
 
@@ -51,62 +66,51 @@ impl Place {
 #[error("{0}")]
 pub struct BadPlace(String);
 
-/// Settings that are no secrets, by the names that the clouds' clients give them.
-const OPTIONS: [&str; 17] = [
-    "account_name",
-    "allow_http",
-    "allow_invalid_certificates",
-    "base_url",
-    "checksum_algorithm",
-    "disable_bulk_delete",
-    "disable_tagging",
-    "endpoint",
-    "imdsv1_fallback",
-    "region",
-    "request_payer",
-    "s3_express",
-    "server_side_encryption",
-    "skip_signature",
-    "unsigned_payload",
-    "use_emulator",
-    "virtual_hosted_style_request",
-];
-
-const CONNECT_TIMEOUT: &str = "5s";
-/// Backstops only: `store::retry` decides how long a request may take. The client's clock for an
-/// answer starts with the request and an upload's progress does not reset it, so that a short one
-/// would cut every body on a slow line.
-const READ_TIMEOUT: &str = "5m";
-const TOTAL_TIMEOUT: &str = "1h";
+impl BadPlace {
+    pub(super) fn new(why: String) -> Self {
+        Self(why)
+    }
+}
 
 /// The client for this URL. A `file` directory is created if the one above it exists.
 pub fn connect(url: &str, options: &BTreeMap<String, String>) -> Result<Place, BadPlace> {
-    let parsed = parse(url)?;
-    if let Some(name) = options.keys().find(|name| !OPTIONS.contains(&name.as_str())) {
-        let known = OPTIONS.join(", ");
-        return Err(BadPlace(format!("`{name}` is not an option of a store; known: {known}")));
-    }
+    let mut parsed = parse(url)?;
+    let lab = lab::Lab::of(&mut parsed)?;
+    let settings = Settings::of(&mut parsed, options)?;
     let prefix = Path::from_url_path(parsed.path())
         .map_err(|error| BadPlace(format!("`{url}` has an unusable path: {error}")))?;
-    let unusable = |error: object_store::Error| BadPlace(format!("cannot use `{url}`: {error}"));
     let client = |retry: RetryConfig| -> Result<Arc<dyn ObjectStore>, BadPlace> {
         Ok(match parsed.scheme() {
             "file" => open_directory(&parsed)?,
             "memory" => shared_memory(host(&parsed)?),
-            "s3" => Arc::new(s3(host(&parsed)?, options, retry).map_err(unusable)?),
-            "gs" => Arc::new(gcs(host(&parsed)?, options, retry).map_err(unusable)?),
-            "az" | "abfs" | "abfss" => Arc::new(azure(&parsed, options, retry).map_err(unusable)?),
+            "hdfs" => Arc::new(Hdfs::connect(&parsed, &settings.cloud)?),
+            "s3" => clouds::s3(host(&parsed)?, &settings, retry)?,
+            "gs" => clouds::gcs(host(&parsed)?, &settings, retry)?,
+            "az" | "abfs" | "abfss" => clouds::azure(&parsed, &settings, retry)?,
             scheme => return Err(unknown(scheme)),
         })
     };
     let prefix = if parsed.scheme() == "file" { Path::default() } else { prefix };
     let (objects, parts) = (client(no_retries())?, client(few_retries())?);
-    Ok(Place { objects, parts, prefix, url: parsed.to_string() })
+    let place = Place {
+        objects,
+        parts,
+        prefix,
+        attributes: settings.attributes(),
+        timeout: settings.timeout,
+        url: url.to_owned(),
+    };
+    Ok(match lab {
+        Some(lab) => lab.around(place),
+        None => place,
+    })
 }
 
 fn parse(url: &str) -> Result<Url, BadPlace> {
     let parsed = Url::parse(url).map_err(|error| {
-        BadPlace(format!("`{url}` is not a URL ({error}): write for example s3://bucket/pg"))
+        // What stands before an `@` may be a secret.
+        let shown = if url.contains('@') { "this" } else { &format!("`{url}`") };
+        BadPlace(format!("{shown} is not a URL ({error}): write for example s3://bucket/pg"))
     })?;
     let container_at_account = matches!(parsed.scheme(), "abfs" | "abfss");
     if parsed.password().is_some() || (!parsed.username().is_empty() && !container_at_account) {
@@ -116,9 +120,9 @@ fn parse(url: &str) -> Result<Url, BadPlace> {
              usual environment variables or files"
         )));
     }
-    if parsed.query().is_some() || parsed.fragment().is_some() {
+    if parsed.fragment().is_some() {
         let scheme = parsed.scheme();
-        return Err(BadPlace(format!("the {scheme} URL has a `?` or `#`: end it before")));
+        return Err(BadPlace(format!("the {scheme} URL has a `#`: end it before")));
     }
     Ok(parsed)
 }
@@ -129,8 +133,8 @@ fn unknown(scheme: &str) -> BadPlace {
         _ => "walfs does not know it",
     };
     BadPlace(format!(
-        "a volume cannot be at {scheme}:// because {why}: use s3://, gs://, az://, abfss:// or \
-         file://"
+        "a volume cannot be at {scheme}:// because {why}: use s3://, gs://, az://, abfss://, \
+         hdfs:// or file://"
     ))
 }
 
@@ -164,75 +168,6 @@ fn shared_memory(name: &str) -> Arc<InMemory> {
     Arc::clone(shared.entry(name.to_owned()).or_default())
 }
 
-fn s3(
-    bucket: &str,
-    options: &BTreeMap<String, String>,
-    retry: RetryConfig,
-) -> object_store::Result<impl ObjectStore> {
-    let mut builder = AmazonS3Builder::from_env();
-    for (name, value) in options {
-        builder = builder.with_config(name.parse()?, value);
-    }
-    for (key, value) in timeouts() {
-        builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
-    }
-    let endpoints = [AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::S3Endpoint];
-    let plain = endpoints.iter().any(|key| is_plain(builder.get_config_value(key)));
-    if plain {
-        builder = builder.with_allow_http(true);
-    }
-    builder
-        .with_bucket_name(bucket)
-        .with_conditional_put(S3ConditionalPut::ETagMatch)
-        .with_retry(retry)
-        .build()
-}
-
-fn gcs(
-    bucket: &str,
-    options: &BTreeMap<String, String>,
-    retry: RetryConfig,
-) -> object_store::Result<impl ObjectStore> {
-    let mut builder = GoogleCloudStorageBuilder::from_env();
-    for (name, value) in options {
-        builder = builder.with_config(name.parse()?, value);
-    }
-    for (key, value) in timeouts() {
-        builder = builder.with_config(GoogleConfigKey::Client(key), value);
-    }
-    builder.with_bucket_name(bucket).with_retry(retry).build()
-}
-
-fn azure(
-    url: &Url,
-    options: &BTreeMap<String, String>,
-    retry: RetryConfig,
-) -> object_store::Result<impl ObjectStore> {
-    let mut builder = MicrosoftAzureBuilder::from_env();
-    for (name, value) in options {
-        builder = builder.with_config(name.parse()?, value);
-    }
-    for (key, value) in timeouts() {
-        builder = builder.with_config(AzureConfigKey::Client(key), value);
-    }
-    if is_plain(builder.get_config_value(&AzureConfigKey::Endpoint)) {
-        builder = builder.with_allow_http(true);
-    }
-    builder.with_url(url.as_str()).with_retry(retry).build()
-}
-
-fn timeouts() -> [(ClientConfigKey, &'static str); 3] {
-    [
-        (ClientConfigKey::ReadTimeout, READ_TIMEOUT),
-        (ClientConfigKey::ConnectTimeout, CONNECT_TIMEOUT),
-        (ClientConfigKey::Timeout, TOTAL_TIMEOUT),
-    ]
-}
-
-fn is_plain(endpoint: Option<String>) -> bool {
-    endpoint.is_some_and(|url| url.starts_with("http://"))
-}
-
 fn no_retries() -> RetryConfig {
     RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, ..RetryConfig::default() }
 }
@@ -258,7 +193,7 @@ mod tests {
         assert!(refusal("s3:///path").contains("names no bucket"));
         assert!(refusal("file://relative/dir").contains("absolute"));
         assert!(refusal("file:///no/such/parent/here").contains("create it first"));
-        assert!(refusal("s3://bucket/a?region=x").contains("`?`"));
+        assert!(refusal("s3://bucket/a#b").contains("`#`"));
     }
 
     #[test]
@@ -266,6 +201,7 @@ mod tests {
         let text = refusal("s3://AKIA:hunter2@bucket/pg");
         assert!(text.contains("credentials") && !text.contains("hunter2"), "{text}");
         assert!(!refusal("gs://hunter2@bucket/pg").contains("hunter2"));
+        assert!(!refusal("s3://AKIA:hunter2/x@bucket/pg").contains("hunter2"));
     }
 
     #[test]
@@ -273,6 +209,10 @@ mod tests {
         let options = BTreeMap::from([("secret_access_key".to_owned(), "x".to_owned())]);
         let text = connect("s3://bucket/pg", &options).unwrap_err().to_string();
         assert!(text.contains("`secret_access_key` is not an option"), "{text}");
+        let text = refusal("s3://bucket/pg?secret_access_key=hunter2");
+        assert!(text.contains("is not an option") && !text.contains("hunter2"), "{text}");
+        let text = refusal("s3://bucket/pg?proxy=http://me:hunter2@proxy:3128");
+        assert!(text.contains("HTTPS_PROXY") && !text.contains("hunter2"), "{text}");
     }
 
     #[test]

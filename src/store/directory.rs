@@ -1,9 +1,12 @@
-//! Objects as files below one directory, as long as it is the one that was opened. When a network
+//! Objects as files below one directory, as long as it is the one that was opened; [`placing`]
+//! creates them. When a network
 //! file system is unmounted, an empty directory is left: what is written there is not in the
 //! store, and a name that is missing there is not the end of a chain.
 
+mod placing;
+
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -16,7 +19,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    Result,
 };
 
 /// A directory that holds objects.
@@ -78,7 +82,24 @@ impl ObjectStore for Directory {
         options: PutOptions,
     ) -> Result<PutResult> {
         self.check().await?;
-        self.files.put_opts(location, payload, options).await
+        if !matches!(options.mode, PutMode::Create) || !options.attributes.is_empty() {
+            return self.files.put_opts(location, payload, options).await;
+        }
+        let path = self.files.path_to_filesystem(location)?;
+        let (root, name) = (Arc::clone(&self.root), location.to_string());
+        let parts: Vec<Bytes> = payload.into_iter().collect();
+        let create = move || placing::create(&root.path, &path, &parts);
+        match tokio::task::spawn_blocking(create).await? {
+            Ok(()) => Ok(PutResult {
+                e_tag: None,
+                version: None,
+                extensions: object_store::Extensions::new(),
+            }),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                Err(Error::AlreadyExists { path: name, source: error.into() })
+            }
+            Err(error) => Err(Error::Generic { store: "directory", source: error.into() }),
+        }
     }
 
     async fn put_multipart_opts(

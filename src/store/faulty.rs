@@ -1,12 +1,11 @@
-//! For tests and the simulation: a store with every fault that real ones have, between the code
-//! under test and another store that holds the objects. Deterministic from a seed; waits on
-//! tokio's clock, which a simulation pauses. Not used by the product.
+//! For tests, the simulation and the lab: a store with every fault that real ones have, between
+//! whoever uses it and another store that holds the objects. Deterministic from a seed; waits on
+//! tokio's clock, which a simulation pauses. Which faults there are and how often they come:
+//! [`super::weather`].
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,66 +16,9 @@ use object_store::{
     ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
     Result, UploadPart,
 };
-use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
-use rand::{RngExt, SeedableRng};
 
-/// What may go wrong with one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// 503: nothing was done.
-    Busy,
-    /// The connection broke before the request arrived.
-    LostRequest,
-    /// It was done; the connection broke before the answer came.
-    LostReply,
-    /// It was done, answered 500, and sent again: the answer says that the name is taken.
-    OwnEcho,
-    /// 409: nothing landed, and the answer says that the name is taken.
-    Conflict,
-    /// No answer ever; nothing was done.
-    Hang,
-    /// An error comes first, the object some time later.
-    Late(Duration),
-    /// 403.
-    Forbidden,
-    /// Fewer bytes than there are.
-    Short,
-    /// One bit is wrong.
-    Wrong,
-}
-
-impl Fault {
-    const OF_WRITES: [Self; 7] = [
-        Self::Busy,
-        Self::LostRequest,
-        Self::LostReply,
-        Self::OwnEcho,
-        Self::Conflict,
-        Self::Hang,
-        Self::Late(Duration::from_secs(7)),
-    ];
-    const OF_READS: [Self; 5] =
-        [Self::Busy, Self::LostRequest, Self::Hang, Self::Short, Self::Wrong];
-}
-
-/// How the store behaves when nothing is scripted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Weather {
-    /// Which part of all requests meets a fault.
-    pub faults: f64,
-    /// How long a request takes.
-    pub latency: Range<Duration>,
-}
-
-impl Weather {
-    /// No fault, no wait.
-    pub const CALM: Self = Self { faults: 0.0, latency: Duration::ZERO..Duration::ZERO };
-
-    /// A fifth of all requests goes wrong, and none is fast.
-    pub const STORM: Self =
-        Self { faults: 0.2, latency: Duration::from_millis(5)..Duration::from_millis(300) };
-}
+use super::weather::Sky;
+pub use super::weather::{Fault, Latency, Weather};
 
 /// The store. Cheap to clone; clones share weather, script and chance.
 #[derive(Clone, Debug)]
@@ -86,26 +28,10 @@ pub struct FaultyStore {
     sky: Arc<Mutex<Sky>>,
 }
 
-#[derive(Debug)]
-struct Sky {
-    rng: StdRng,
-    weather: Weather,
-    outage: bool,
-    writes: VecDeque<Option<Fault>>,
-    reads: VecDeque<Option<Fault>>,
-}
-
 impl FaultyStore {
     /// These objects, reached in this weather.
     pub fn new(objects: Arc<dyn ObjectStore>, seed: u64, weather: Weather) -> Self {
-        let sky = Sky {
-            rng: StdRng::seed_from_u64(seed),
-            weather,
-            outage: false,
-            writes: VecDeque::new(),
-            reads: VecDeque::new(),
-        };
-        Self { objects, sky: Arc::new(Mutex::new(sky)) }
+        Self { objects, sky: Arc::new(Mutex::new(Sky::new(seed, weather))) }
     }
 
     /// From now on the weather is this.
@@ -143,32 +69,6 @@ impl FaultyStore {
         let (fault, latency) = self.sky().read();
         tokio::time::sleep(latency).await;
         fault
-    }
-}
-
-impl Sky {
-    fn write(&mut self) -> (Option<Fault>, Duration) {
-        let by_chance = self.chance(&Fault::OF_WRITES);
-        let fault = self.writes.pop_front().unwrap_or(by_chance);
-        self.now(fault)
-    }
-
-    fn read(&mut self) -> (Option<Fault>, Duration) {
-        let by_chance = self.chance(&Fault::OF_READS);
-        let fault = self.reads.pop_front().unwrap_or(by_chance);
-        self.now(fault)
-    }
-
-    fn chance(&mut self, faults: &[Fault]) -> Option<Fault> {
-        let meets = self.rng.random_bool(self.weather.faults);
-        let fault = faults.choose(&mut self.rng).copied();
-        fault.filter(|_| meets)
-    }
-
-    fn now(&mut self, fault: Option<Fault>) -> (Option<Fault>, Duration) {
-        let Range { start, end } = self.weather.latency;
-        let latency = start + end.saturating_sub(start).mul_f64(self.rng.random());
-        (if self.outage { Some(Fault::LostRequest) } else { fault }, latency)
     }
 }
 

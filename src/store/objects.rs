@@ -4,12 +4,14 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{
-    GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    Attributes, GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutMultipartOptions, PutOptions,
 };
 
 use super::Place;
@@ -24,6 +26,8 @@ pub struct Store {
     objects: Arc<dyn ObjectStore>,
     parts: Arc<dyn ObjectStore>,
     prefix: Path,
+    attributes: Attributes,
+    timeout: Option<Duration>,
     url: Arc<str>,
     meter: Arc<Meter>,
     patience: Patience,
@@ -86,16 +90,22 @@ impl Store {
             objects: place.objects,
             parts: place.parts,
             prefix: place.prefix,
+            attributes: place.attributes,
+            timeout: place.timeout,
             url: place.url.into(),
             meter: Arc::default(),
             patience: Patience::default(),
             jitter: Jitter::new(seed),
         }
+        .with_patience(Patience::default())
     }
 
-    /// The same store for a caller who waits longer or less long.
+    /// The same store for a caller who waits longer or less long. What the operator said of one
+    /// answer wins.
     #[must_use]
     pub fn with_patience(&self, patience: Patience) -> Self {
+        let attempt = self.timeout.unwrap_or(patience.attempt);
+        let patience = Patience { attempt, ..patience };
         Self { patience, ..self.clone() }
     }
 
@@ -210,7 +220,10 @@ impl Store {
     pub(super) async fn put_parts(&self, key: &Key) -> Result<Parts, StoreError> {
         self.meter.count(Request::Put);
         let path = self.locate(&key.to_string());
-        let begun = in_time(self.patience.attempt, self.parts.put_multipart(&path)).await;
+        let attributes = self.attributes.clone();
+        let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
+        let begun =
+            in_time(self.patience.attempt, self.parts.put_multipart_opts(&path, options)).await;
         let upload = begun.map_err(|error| self.answer(&error).into_error(&key.to_string()))?;
         Ok(Parts { store: self.clone(), key: key.to_string(), upload })
     }
@@ -257,7 +270,8 @@ impl Store {
     ) -> Result<(), Answer> {
         self.meter.count(request);
         let path = self.locate(&key.to_string());
-        let options = PutOptions { mode, ..PutOptions::default() };
+        let attributes = self.attributes.clone();
+        let options = PutOptions { mode, attributes, ..PutOptions::default() };
         let (len, limit) = (length(&bytes), self.patience.to_transfer(length(&bytes)));
         match in_time(limit, self.objects.put_opts(&path, bytes.into(), options)).await {
             Ok(_) => {

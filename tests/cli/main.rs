@@ -9,4 +9,9 @@ mod bed;
 mod mounts;
 mod reading;
 mod refusing_store;
+mod secrets;
 mod unmounting;
+
+#[expect(dead_code, reason = "the server of the tests of the S3 client, which use more of it")]
+#[path = "../s3/server.rs"]
+mod server;

@@ -7,6 +7,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod doctor;
 mod server;
 
 use std::collections::BTreeMap;

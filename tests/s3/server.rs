@@ -1,6 +1,6 @@
 //! A server that speaks just enough S3 for the real client, and misbehaves by script.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -33,8 +33,31 @@ pub(crate) enum Act {
     RangeIgnored,
 }
 
+/// What a server does to every request, for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quirk {
+    /// Overwrites what was to be created only if absent.
+    IgnoresConditions,
+    /// Answers 403 for what is missing, as to those who may not list.
+    ForbidsMissing,
+    /// Refuses every write.
+    ReadOnly,
+    /// Refuses every delete.
+    KeepsAll,
+    /// Goes on saying that an object is missing to all, once it has said so.
+    RemembersMissing,
+    /// Its clock is so many minutes ahead.
+    Ahead(i64),
+    /// It was never told of the key.
+    UnknownKey,
+    /// There is no such bucket.
+    NoBucket,
+}
+
 #[derive(Debug, Default)]
 struct State {
+    quirk: Option<Quirk>,
+    missed: BTreeSet<String>,
     objects: BTreeMap<String, Vec<u8>>,
     puts: VecDeque<Act>,
     gets: VecDeque<Act>,
@@ -42,6 +65,27 @@ struct State {
 }
 
 impl State {
+    /// Deletes one object, or those that a list names.
+    fn delete(&mut self, request: &Request) -> Option<Reply> {
+        match request.method.as_str() {
+            "DELETE" => {
+                self.objects.remove(&request.path);
+            }
+            "POST" => {
+                let bucket = request.path.split_once('?')?.0;
+                let text = String::from_utf8_lossy(&request.body).into_owned();
+                for part in text.split("<Key>").skip(1) {
+                    let name = part.split("</Key>").next()?;
+                    self.objects.remove(&format!("{bucket}/{name}"));
+                }
+                let body = b"<DeleteResult></DeleteResult>".to_vec();
+                return Some(Reply { status: 200, range: None, body });
+            }
+            _ => return None,
+        }
+        Some(Reply { status: 204, range: None, body: Vec::new() })
+    }
+
     /// The names below a prefix, all on one page, if that is what this path asks for.
     fn listing(&self, path: &str) -> Option<String> {
         let (bucket, query) =
@@ -98,6 +142,16 @@ impl Server {
         self.state().gets.extend(acts);
     }
 
+    /// From now on it is like this.
+    pub(crate) fn set_quirk(&self, quirk: Quirk) {
+        self.state().quirk = Some(quirk);
+    }
+
+    /// How many objects there are.
+    pub(crate) fn count(&self) -> usize {
+        self.state().objects.len()
+    }
+
     /// How many PUTs and GETs came.
     pub(crate) fn served(&self) -> (usize, usize) {
         self.state().served
@@ -136,7 +190,11 @@ impl Server {
                 self.perform(&request)
             }
         };
-        stream.write_all(&reply.into_bytes(act)).await?;
+        let ahead = match self.state().quirk {
+            Some(Quirk::Ahead(minutes)) => minutes,
+            _ => 0,
+        };
+        stream.write_all(&reply.into_bytes(act, ahead)).await?;
         stream.shutdown().await
     }
 
@@ -153,17 +211,40 @@ impl Server {
 
     fn perform(&self, request: &Request) -> Reply {
         let mut state = self.state();
+        let quirk = state.quirk;
+        let path = &request.path;
+        match (quirk, request.method.as_str()) {
+            (Some(Quirk::UnknownKey), _) => return Reply::failed(1403),
+            (Some(Quirk::NoBucket), _) => return Reply::failed(1404),
+            (Some(Quirk::ReadOnly), "PUT" | "DELETE" | "POST")
+            | (Some(Quirk::KeepsAll), "DELETE" | "POST") => return Reply::failed(403),
+            (Some(Quirk::RemembersMissing), "GET") if state.missed.contains(path) => {
+                return Reply::failed(404);
+            }
+            _ => {}
+        }
+        if let Some(reply) = state.delete(request) {
+            return reply;
+        }
         if let Some(listing) = state.listing(&request.path) {
             return Reply { status: 200, range: None, body: listing.into_bytes() };
         }
         let found = state.objects.get(&request.path).cloned();
         match (request.method.as_str(), found) {
-            ("PUT", Some(_)) if request.only_if_absent => Reply::failed(412),
+            ("PUT", Some(_))
+                if request.only_if_absent && quirk != Some(Quirk::IgnoresConditions) =>
+            {
+                Reply::failed(412)
+            }
             ("PUT", _) => {
                 state.objects.insert(request.path.clone(), request.body.clone());
                 Reply { status: 200, range: None, body: Vec::new() }
             }
-            (_, None) => Reply::failed(404),
+            (_, None) if quirk == Some(Quirk::ForbidsMissing) => Reply::failed(403),
+            (_, None) => {
+                state.missed.insert(request.path.clone());
+                Reply::failed(404)
+            }
             (_, Some(body)) => match request.range {
                 None => Reply { status: 200, range: None, body },
                 Some((start, _)) if start >= body.len() => Reply::failed(416),
@@ -223,6 +304,8 @@ impl Reply {
         let code = match status {
             403 => "AccessDenied",
             404 => "NoSuchKey",
+            // Not a status: a key that nobody knows is answered with 403, too.
+            1403 => "InvalidAccessKeyId",
             409 => "ConditionalRequestConflict",
             412 => "PreconditionFailed",
             503 => "SlowDown",
@@ -234,7 +317,7 @@ impl Reply {
         Self { status: status % 1000, range: None, body }
     }
 
-    fn into_bytes(mut self, act: Act) -> Vec<u8> {
+    fn into_bytes(mut self, act: Act, minutes_ahead: i64) -> Vec<u8> {
         let middle = self.body.len() / 2;
         match act {
             Act::BitFlipped => self.body[middle] ^= 1,
@@ -242,11 +325,16 @@ impl Reply {
             _ => {}
         }
         let len = self.body.len();
+        let time = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes_ahead);
+        let time = time.strftime("%a, %d %b %Y %H:%M:%S GMT");
         let mut head = format!(
             "HTTP/1.1 {} X\r\nConnection: close\r\nContent-Length: {len}\r\nETag: \"tag\"\r\n\
-             Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n",
+             Last-Modified: {time}\r\n",
             self.status
         );
+        if self.status == 503 {
+            head += "Retry-After: 1\r\n";
+        }
         if let Some((start, last, len)) = self.range {
             head = format!("{head}Content-Range: bytes {start}-{last}/{len}\r\n");
         }

@@ -129,12 +129,8 @@ impl World {
     pub(crate) fn store(&mut self, life: &Life) -> Store {
         let objects: Arc<dyn ObjectStore> =
             Arc::new(MortalStore { objects: Arc::new(self.sky.clone()), life: life.clone() });
-        let place = Place {
-            parts: Arc::clone(&objects),
-            objects,
-            prefix: "volume".into(),
-            url: "memory://simulation/volume".into(),
-        };
+        let url = "memory://simulation/volume".to_owned();
+        let place = Place::behind(objects, "volume".into(), url);
         Store::new(place, self.rng.random())
     }
 

@@ -8,5 +8,6 @@ mod outage;
 mod promote;
 mod reader;
 mod rivals;
+mod stores;
 mod system;
 mod versions;

@@ -21,7 +21,7 @@ pub(super) fn table(client: Client, name: &str) {
 /// So many rows more, in no order of time.
 pub(super) fn rows(client: Client, name: &str, count: u32) {
     client.query(&format!(
-        "INSERT INTO '{name}' SELECT cast(1704067200000000 + rnd_long(0, 259200000000, 0) as \
+        "INSERT INTO '{name}' (ts, tag, n) SELECT cast(1704067200000000 + rnd_long(0, 259200000000, 0) as \
          timestamp), rnd_symbol(20, 1, 4, 2), rnd_long() FROM long_sequence({count})"
     ));
 }

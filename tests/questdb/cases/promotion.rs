@@ -76,8 +76,9 @@ fn a_primary_killed_with_its_host_is_replaced() {
     wait_until("the load has made tables", Duration::from_secs(60), || {
         progress(new.client()).is_ok_and(|tables| tables.len() > 5)
     });
-    old.mount.kill();
+    // In this order: a server whose mount is dead answers its clients with errors for a moment.
     old.server.kill();
+    old.mount.kill();
     load.stop();
     old.mount.clear();
 
