@@ -12,8 +12,9 @@ use crate::layout::questdb::txnlog::{Form, HEADER, Header};
 
 use super::files::beginning;
 use super::ground::Ground;
+use super::records::{put_changes, put_records};
 use super::source::{Log, Source, parse};
-use super::table::{Delivered, Here, Nudge, last_of, put_changes, put_records};
+use super::table::{Delivered, Here, Nudge, last_of};
 use super::trouble::Trouble;
 
 /// Of what was applied already, so many commits are compared.

@@ -8,6 +8,7 @@
 //! | `attach` | the first look at a table's files |
 //! | `making`, `renames` | tables that begin, end, get another name |
 //! | `segments`, `lengths` | the segments in place, and whether they are complete |
+//! | `records` | records and changes of structure in place |
 //! | `source` | what the volume has of a table |
 //! | `root`, `files` | the database's directory, and files changed in place |
 //! | `agent` | the connection to the server |
@@ -36,6 +37,7 @@ mod ground;
 mod lengths;
 mod making;
 mod news;
+mod records;
 mod renames;
 mod root;
 mod rounds;

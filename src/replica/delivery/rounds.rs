@@ -199,8 +199,8 @@ impl Rounds {
                 }
             }
             delivered.nudge = Nudge::Told(Some(Instant::now()));
-            if !suspended {
-                statements.push(delivered.kind.nudge(&entry.name));
+            if let Some(nudge) = delivered.kind.nudge(&entry.name).filter(|_| !suspended) {
+                statements.push(nudge);
                 told.push(table);
             }
         }

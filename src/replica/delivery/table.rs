@@ -12,8 +12,9 @@ use crate::layout::questdb::delivery::statements::Kind;
 use crate::layout::questdb::names::{SequencerFile, Table};
 use crate::layout::questdb::txnlog::{Form, Record, What};
 
-use super::files::{beginning, write_where_different};
+use super::files::beginning;
 use super::ground::Ground;
+use super::records::{put_changes, put_records};
 use super::renames::Rename;
 use super::segments::Segments;
 use super::source::{Log, Source, parse};
@@ -187,7 +188,7 @@ impl Delivered {
                 return Ok(Next::Soon);
             }
             if here.published >= log.txns {
-                return Ok(self.rest(&here));
+                return self.rest(&here);
             }
             let upto = log.txns.min(here.published + RECORDS);
             let bytes = source.records(&self.table, here.form, (here.published, upto)).await?;
@@ -211,10 +212,13 @@ impl Delivered {
     }
 
     /// What comes once all is published.
-    fn rest(&self, here: &Here) -> Next {
+    fn rest(&self, here: &Here) -> Result<Next, Trouble> {
         match self.nudge {
-            Nudge::Told(_) if here.applied >= here.published => Next::Rest,
-            _ => Next::Soon,
+            Nudge::Told(_) if here.applied >= here.published => Ok(Next::Rest),
+            Nudge::Told(_) if self.kind == Kind::View => Err(Trouble::Waits(
+                "its new definition counts from the server's next start on".into(),
+            )),
+            _ => Ok(Next::Soon),
         }
     }
 
@@ -346,54 +350,4 @@ pub(super) async fn new_name(
     let range = u64::try_from(start).unwrap_or(0)..u64::try_from(end).unwrap_or(0);
     let change = source.read(&table.sequencer(SequencerFile::Changes), range).await?;
     Ok(alter::new_name(&change))
-}
-
-/// Puts the changes of structure up to this one in place.
-pub(super) async fn put_changes(
-    ground: &Ground,
-    source: &Source,
-    table: &Table,
-    structure: u64,
-) -> Result<(), Trouble> {
-    let index = table.sequencer(SequencerFile::ChangesIndex);
-    let index = source.read(&index, 0..(structure + 1) * 8).await?;
-    let Some((_, end)) = alter::bounds(&index, structure.max(1)) else {
-        return Err(Trouble::Gap(format!("{table}: the change to structure {structure}")));
-    };
-    let end = u64::try_from(end).unwrap_or(0);
-    let changes = source.read(&table.sequencer(SequencerFile::Changes), 0..end).await?;
-    for (file, bytes) in [(SequencerFile::Changes, changes), (SequencerFile::ChangesIndex, index)] {
-        let file = ground.root.owner.open(&ground.root.sequencer(table, file))?;
-        write_where_different(&file, 0, &bytes)?;
-    }
-    Ok(())
-}
-
-/// Puts the records of the commits after `after` up to `upto` in place; `bytes` begins with them.
-pub(super) fn put_records(
-    ground: &Ground,
-    table: &Table,
-    form: Form,
-    (after, upto): (u64, u64),
-    mut bytes: &[u8],
-) -> Result<(), Trouble> {
-    let mut txn = after;
-    while txn < upto {
-        let (file, start) = form.place(txn + 1);
-        let here = match form {
-            Form::Whole => upto - txn,
-            Form::Parts(count) => (upto - txn).min(count - txn % count),
-        };
-        let path = ground.root.sequencer(table, file);
-        if let Some(directory) = path.parent() {
-            ground.root.owner.make_directory(directory)?;
-        }
-        let len = usize::try_from(here * form.record()).unwrap_or(usize::MAX);
-        let Some((now, rest)) = bytes.split_at_checked(len) else {
-            return Err(Trouble::Later("records are missing".to_owned()));
-        };
-        write_where_different(&ground.root.owner.open(&path)?, start, now)?;
-        (bytes, txn) = (rest, txn + here);
-    }
-    Ok(())
 }

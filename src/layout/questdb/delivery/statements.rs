@@ -39,11 +39,12 @@ impl Kind {
         }
     }
 
-    /// Makes the server look at what was put in place.
-    pub fn nudge(self, name: &str) -> String {
+    /// Makes the server look at what was put in place; `None` where no statement does.
+    pub fn nudge(self, name: &str) -> Option<String> {
         match self {
-            Self::Table | Self::View => format!("ALTER TABLE {} RESUME WAL", quoted(name)),
-            Self::MatView => format!("ALTER MATERIALIZED VIEW {} RESUME WAL", quoted(name)),
+            Self::Table => Some(format!("ALTER TABLE {} RESUME WAL", quoted(name))),
+            Self::MatView => Some(format!("ALTER MATERIALIZED VIEW {} RESUME WAL", quoted(name))),
+            Self::View => None,
         }
     }
 
