@@ -14,6 +14,7 @@
 //!                               replica (follower → tree → cache ← fetcher)
 //!                                 │
 //!  standby  ◄── read ──────────── fuse (the same adapter, the union view)
+//!                                   or delivery: plain files and SQL for a server that runs (QuestDB)
 //! ```
 //!
 //! [`cli`] puts these parts together: what a mount is told comes from [`config`]'s table, and
@@ -46,6 +47,7 @@
 //! | where is fencing? | the rule in `volume::fold`, the atom in [`store::chain`], the election in [`store::election`] |
 //! | how is an object named? | [`volume::keys`] |
 //! | what do its bytes look like? | `docs/format.md`, `volume::codec` |
+//! | how does a server on a replica take in what is not its own directory? | `replica::delivery`; what is to be done, its layout decides |
 //! | which errno? | `fuse::errno` |
 //! | which file speaks to the kernel, which to a cloud? | `fuse::adapter`, [`mod@store::connect`] |
 //! | can a store carry a volume, and at what cost? | [`store::doctor`] |

@@ -163,7 +163,7 @@ impl Ground<'_> {
             found.ok_or_else(|| no_volume(self.url))
         })?;
         let layout = self.check_layout(&info)?;
-        if delivery.is_some() && layout.name() != "questdb" {
+        if delivery.is_some() && !layout.is_delivered() {
             return Err(Failure::new(
                 crate::cli::failure::Exit::Usage,
                 format!(
