@@ -41,7 +41,7 @@ impl Settings {
             Role::Replica => Side::Replica,
         };
         match self.database {
-            Database::Questdb => print(lines(side).trim_end()),
+            Database::Questdb => print(&lines(side)),
         }
     }
 }

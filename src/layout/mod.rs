@@ -40,6 +40,10 @@ pub trait Layout: Debug + Send + Sync {
     /// What this path is. Depends on nothing but the path.
     fn role(&self, path: &RelPath) -> Role;
 
+    /// Whether a directory of this path may hold anything that is not local. What may not is never
+    /// looked into, however much there is in it.
+    fn holds(&self, directory: &RelPath) -> bool;
+
     /// What a removal of this path by the database means.
     fn removal(&self, path: &RelPath) -> Removal;
 

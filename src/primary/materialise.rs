@@ -109,14 +109,14 @@ fn set_strays_aside(home: &dyn Home, layout: &dyn Layout, manifest: &Manifest) -
     while let Some(directory) = directories.pop() {
         for Found { path, kind, .. } in home.list(directory.as_ref())? {
             match kind {
-                Kind::Directory => directories.push(Some(path)),
+                Kind::Directory if layout.holds(&path) => directories.push(Some(path)),
                 Kind::File
                     if layout.role(&path) != Role::Local && manifest.file(&path).is_none() =>
                 {
                     let place = home.set_aside(&path)?;
                     warn!(%path, place, "a file that was never shipped was set aside");
                 }
-                Kind::File | Kind::Other => {}
+                Kind::Directory | Kind::File | Kind::Other => {}
             }
         }
     }

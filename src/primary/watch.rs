@@ -85,11 +85,13 @@ fn glance_below(
 ) -> io::Result<()> {
     for found in files.list(directory)? {
         match found.kind {
-            Kind::Directory => glance_below(files, layout, Some(&found.path), seen)?,
+            Kind::Directory if layout.holds(&found.path) => {
+                glance_below(files, layout, Some(&found.path), seen)?;
+            }
             Kind::File if layout.role(&found.path) != Role::Local => {
                 seen.insert(found.path.clone(), stat(&found));
             }
-            Kind::File | Kind::Other => {}
+            Kind::Directory | Kind::File | Kind::Other => {}
         }
     }
     Ok(())

@@ -132,3 +132,13 @@ fn pages_and_completions_are_made_from_the_program_itself() {
     }
     assert!(call(&["options"]).well().contains("| `interval=DURATION` | 1s | primary |"));
 }
+
+#[test]
+fn settings_are_whole_lines_that_more_may_follow() {
+    for role in ["primary", "replica"] {
+        let text = call(&["config", "questdb", "--role", role]).well();
+        assert!(text.ends_with('\n'), "the last line of {role} has an end");
+        let is_setting = |line: &str| line.starts_with("# ") || line.contains('=');
+        assert!(text.lines().count() > 5 && text.lines().all(is_setting));
+    }
+}

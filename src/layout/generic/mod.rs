@@ -55,6 +55,10 @@ impl Layout for Generic {
         if self.rules.is_local(path) { Role::Local } else { Role::Segment }
     }
 
+    fn holds(&self, _directory: &RelPath) -> bool {
+        true
+    }
+
     fn removal(&self, _path: &RelPath) -> Removal {
         Removal::History
     }

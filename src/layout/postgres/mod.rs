@@ -76,6 +76,10 @@ impl Layout for Postgres {
         }
     }
 
+    fn holds(&self, _directory: &RelPath) -> bool {
+        false
+    }
+
     fn removal(&self, _path: &RelPath) -> Removal {
         Removal::Housekeeping
     }

@@ -96,6 +96,10 @@ impl Layout for Questdb {
         }
     }
 
+    fn holds(&self, directory: &RelPath) -> bool {
+        names::holds(directory)
+    }
+
     fn removal(&self, _path: &RelPath) -> Removal {
         Removal::Housekeeping
     }

@@ -78,6 +78,22 @@ impl Name {
     }
 }
 
+/// Whether a directory of this path may hold files with a meaning: a table, its sequencer, its WAL.
+pub fn holds(directory: &RelPath) -> bool {
+    let mut parts = directory.as_str().splitn(3, '/');
+    if parts.next().and_then(Table::parse).is_none() {
+        return false;
+    }
+    match (parts.next(), parts.next()) {
+        (None, _) | (Some(SEQUENCER), None) => true,
+        (Some(SEQUENCER), Some(below)) => below == PARTS,
+        (Some(wal), below) => {
+            let is_wal = wal.strip_prefix("wal").is_some_and(|wal| number(wal).is_some());
+            is_wal && below.is_none_or(|below| number(below).is_some())
+        }
+    }
+}
+
 /// Columns, their offsets, events, structure.
 fn is_segment_file(name: &str) -> bool {
     let has_end = |end: &str| name.strip_suffix(end).is_some_and(|column| !column.is_empty());
@@ -205,6 +221,20 @@ mod tests {
         for file in [SequencerFile::Log, SequencerFile::Part(3), SequencerFile::FirstMeta] {
             let path = table.sequencer(file);
             assert_eq!(Name::of(&path), Some(Name::Sequencer(table.clone(), file)), "{path}");
+        }
+    }
+
+    #[test]
+    fn partitions_are_never_looked_into() {
+        let holds = |text: &str| holds(&RelPath::new(text).unwrap());
+        for directory in ["a~1", "a~1/txn_seq", "a~1/txn_seq/_txn_parts", "a~1/wal7", "a~1/wal7/0"]
+        {
+            assert!(holds(directory), "{directory}");
+        }
+        for directory in
+            ["telemetry", "a~1/2024-01-01", "a~1/wal7/0/x", "a~1/txn_seq/x", "a~1/walx"]
+        {
+            assert!(!holds(directory), "{directory}");
         }
     }
 
