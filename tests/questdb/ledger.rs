@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, sleep};
 use std::time::Duration;
 
 use crate::client::Client;
+use crate::ground::wait_until;
 
 /// Inserts numbers one by one and remembers which of them the server acknowledged. Goes on through
 /// outages for as long as it is not stopped.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     stopped: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
     client: Option<JoinHandle<BTreeSet<u64>>>,
 }
 
@@ -22,9 +24,18 @@ impl Ledger {
         primary
             .query("CREATE TABLE ledger (ts TIMESTAMP, n LONG) TIMESTAMP(ts) PARTITION BY DAY WAL");
         let stopped = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stopped);
-        let client = std::thread::spawn(move || insert_until(primary, &told));
-        Ledger { stopped, client: Some(client) }
+        let count = Arc::new(AtomicUsize::new(0));
+        let (told, counted) = (Arc::clone(&stopped), Arc::clone(&count));
+        let client = std::thread::spawn(move || insert_until(primary, &told, &counted));
+        Ledger { stopped, count, client: Some(client) }
+    }
+
+    /// Waits until so many rows more are acknowledged.
+    pub(crate) fn wait_for(&self, more: usize) {
+        let wanted = self.count.load(Ordering::Relaxed) + more;
+        wait_until("the primary acknowledges rows", Duration::from_secs(90), || {
+            self.count.load(Ordering::Relaxed) >= wanted
+        });
     }
 
     /// Everything that was acknowledged.
@@ -47,7 +58,7 @@ pub(crate) fn ledger_of(client: Client) -> Result<BTreeSet<u64>, String> {
     Ok(rows.iter().filter_map(|row| row.first()?.as_u64()).collect())
 }
 
-fn insert_until(client: Client, stopped: &AtomicBool) -> BTreeSet<u64> {
+fn insert_until(client: Client, stopped: &AtomicBool, count: &AtomicUsize) -> BTreeSet<u64> {
     let mut acknowledged = BTreeSet::new();
     // A number without an answer may or may not be there: it is never used again.
     for number in 1.. {
@@ -59,6 +70,7 @@ fn insert_until(client: Client, stopped: &AtomicBool) -> BTreeSet<u64> {
         match client.sql(&words) {
             Ok(_) => {
                 acknowledged.insert(number);
+                count.store(acknowledged.len(), Ordering::Relaxed);
                 sleep(Duration::from_millis(5));
             }
             Err(_) => sleep(Duration::from_millis(50)),

@@ -1,7 +1,7 @@
 //! A database that was there before walfs.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -28,24 +28,23 @@ fn with_a_past(world: &World) -> Server {
         client.query(&format!("ALTER TABLE {name} ADD COLUMN more DOUBLE"));
     }
     settle(client);
-    let first = first_segment(&server.database());
     wait_until("the server purges its WAL", Duration::from_secs(60), || {
         rows(client, "one", 20);
         rows(client, "two", 20);
-        first.iter().all(|segment| !segment.exists())
+        first_segments(&server.database()).iter().all(|segment| !segment.exists())
     });
     settle(client);
     server.stop();
     server
 }
 
-/// The first segments that are there, one of each table.
-fn first_segment(database: &Path) -> Vec<std::path::PathBuf> {
+/// Where the first segment of each table was, whether it is there or not.
+fn first_segments(database: &Path) -> Vec<PathBuf> {
     let tables = fs::read_dir(database).expect("a database can be listed").flatten();
-    let tables = tables.map(|entry| entry.path().join("wal1/0"));
-    let found: Vec<_> = tables.filter(|segment| segment.exists()).collect();
-    assert!(found.len() >= 2, "the tables have WAL: {found:?}");
-    found
+    let tables = tables.map(|entry| entry.path()).filter(|table| table.join("txn_seq").exists());
+    let segments: Vec<_> = tables.map(|table| table.join("wal1/0")).collect();
+    assert_eq!(segments.len(), 2, "two tables: {segments:?}");
+    segments
 }
 
 /// The documented steps: checkpoint, copy, release; the copy starts with a trigger file.

@@ -1,10 +1,11 @@
 //! A replica follows, live, whatever the primary does to its tables.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::client::Client;
 use crate::compare::{catch_up, equal, names, same, settle};
-use crate::ground::files_beneath;
+use crate::ground::{files_beneath, wait_until};
 use crate::load::values::{EVERY_TYPE, random};
 use crate::pair::{Primary, Replica, pair};
 use crate::server::Server;
@@ -150,6 +151,27 @@ fn a_server_that_was_away_finds_at_its_start_what_was_shipped() {
     late.server.start();
     equal(source, late.client());
     same(replica.client(), late.client());
+}
+
+#[test]
+fn a_table_dropped_while_a_replicas_walfs_was_away_is_dropped() {
+    let Some(world) = World::new() else { return };
+    let (primary, mut replica) = pair(&world);
+    let source = primary.client();
+    for name in ["one", "two"] {
+        table(source, name);
+    }
+    equal(source, replica.client());
+    replica.view.kill();
+    replica.view.clear();
+    source.query("DROP TABLE one");
+    // Until the volume has forgotten it.
+    let directory = primary.server.database().join("one~3");
+    wait_until("the server removes the table", Duration::from_secs(60), || !directory.exists());
+    table(source, "one");
+    settle(source);
+    replica.view.remount();
+    equal(source, replica.client());
 }
 
 #[test]

@@ -81,7 +81,8 @@ impl Writer {
     /// Any table. None: there is none yet, or so few that one should be made.
     fn some_table(&mut self) -> Option<String> {
         let tables = self
-            .words("SELECT table_name FROM tables() WHERE walEnabled AND NOT matView ORDER BY 1");
+            .words("SELECT table_name FROM tables() WHERE walEnabled AND NOT matView AND table_name <> 'ledger'
+             ORDER BY 1");
         let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
         if tables.len() < 3 { None } else { self.one(&tables).map(str::to_owned) }
     }

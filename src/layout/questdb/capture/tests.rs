@@ -73,6 +73,20 @@ fn a_commit_is_shipped_with_all_that_it_names() {
 }
 
 #[test]
+fn a_segment_that_is_just_being_removed_stops_nothing() {
+    let (mut server, mut store) = (Server::new(), shipping());
+    server.make_table("a~1");
+    server.commit(&segment("a~1", 1, 0), 100);
+    server.close(&segment("a~1", 1, 0));
+    ship_all(&mut store, &server, "a~1");
+    // The server removes what it has applied, file by file, and goes on in another segment.
+    server.files.remove("a~1/wal1/0/s.i");
+    server.commit(&segment("a~1", 1, 1), 5);
+    ship_all(&mut store, &server, "a~1");
+    assert_eq!(check(&store, "a~1"), 2);
+}
+
+#[test]
 fn what_the_log_does_not_count_is_not_shipped() {
     let (mut server, mut store) = (Server::new(), shipping());
     server.make_table("a~1");
