@@ -153,15 +153,9 @@ pub(crate) fn names(client: Client) -> Vec<String> {
     rows.iter().filter_map(|row| row.first()).map(word).collect()
 }
 
-/// A server remembers tables by names that they have no longer, until it is told to look again: a
-/// renamed table is listed twice, and a new one of its old name as the old one.
+/// A server remembers tables by names that they have no longer: a renamed one is listed twice.
 fn tables(client: Client) -> Vec<String> {
-    let names = names(client);
-    for name in &names {
-        // It may be one that is just being dropped: what is compared next will tell.
-        client.sql(&format!("SELECT hydrate_table_metadata('{name}')")).ok();
-    }
-    let names: Vec<String> = names.iter().map(|name| format!("{name:?},")).collect();
+    let names: Vec<String> = names(client).iter().map(|name| format!("{name:?},")).collect();
     let mut tables = text(
         client,
         "SELECT table_name, designatedTimestamp, partitionBy, walEnabled, dedup, ttlValue,
