@@ -24,18 +24,29 @@ pub(crate) type Row = Vec<Value>;
 impl Client {
     /// Runs SQL; the rows of its answer, or what the server said against it.
     pub(crate) fn sql(self, text: &str) -> Result<Vec<Row>, String> {
-        let body = self.get("/exec", text)?;
-        let answer: Value =
-            serde_json::from_str(&body).map_err(|error| format!("{error}: {body}"))?;
-        if let Some(error) = answer.get("error") {
-            return Err(error.as_str().unwrap_or("an error without words").to_owned());
-        }
+        let answer = self.answer(text)?;
         let rows = answer.get("dataset").and_then(Value::as_array);
         let rows = rows.into_iter().flatten();
         Ok(rows.map(|row| row.as_array().cloned().unwrap_or_default()).collect())
     }
 
-    /// The same where an error has no place.
+    /// The columns of an answer: each with its name and its type, as the server describes them.
+    pub(crate) fn columns(self, text: &str) -> Result<Vec<Value>, String> {
+        let answer = self.answer(text)?;
+        Ok(answer.get("columns").and_then(Value::as_array).cloned().unwrap_or_default())
+    }
+
+    fn answer(self, text: &str) -> Result<Value, String> {
+        let body = self.get("/exec", text)?;
+        let answer: Value =
+            serde_json::from_str(&body).map_err(|error| format!("{error}: {body}"))?;
+        match answer.get("error") {
+            None => Ok(answer),
+            Some(error) => Err(error.as_str().unwrap_or("an error without words").to_owned()),
+        }
+    }
+
+    /// The rows of an answer where an error has no place.
     pub(crate) fn query(self, text: &str) -> Vec<Row> {
         self.sql(text).unwrap_or_else(|error| panic!("port {}: {text}: {error}", self.http))
     }

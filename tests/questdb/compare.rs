@@ -118,9 +118,10 @@ fn behind(end: &BTreeMap<String, Progress>, now: &BTreeMap<String, Progress>) ->
     missing
 }
 
-/// The same tables, with the same columns and the same rows. Nobody may write meanwhile.
+/// The same tables, with the same columns and the same rows. Nobody may write meanwhile. Asks for
+/// nothing that a server remembers of tables: that may be of the time before a rename.
 pub(crate) fn same(primary: Client, replica: Client) {
-    let (wanted, has) = (tables(primary), tables(replica));
+    let (wanted, has) = (names(primary), names(replica));
     assert!(!wanted.is_empty(), "there is something to compare");
     differences("tables", &wanted, &has);
     let (wanted, has) = (views(primary), views(replica));
@@ -130,6 +131,15 @@ pub(crate) fn same(primary: Client, replica: Client) {
         differences(&format!("columns of {name}"), &wanted, &has);
         let (wanted, has) = (rows(primary, &name), rows(replica, &name));
         differences(&format!("rows of {name}"), &wanted, &has);
+    }
+}
+
+/// The same settings of tables and columns. Both servers were just started: later they remember.
+pub(crate) fn same_settings(primary: Client, replica: Client) {
+    differences("tables", &tables(primary), &tables(replica));
+    for name in names(primary) {
+        let (wanted, has) = (settings(primary, &name), settings(replica, &name));
+        differences(&format!("settings of {name}"), &wanted, &has);
     }
 }
 
@@ -153,17 +163,13 @@ pub(crate) fn names(client: Client) -> Vec<String> {
     rows.iter().filter_map(|row| row.first()).map(word).collect()
 }
 
-/// A server remembers tables by names that they have no longer: a renamed one is listed twice.
 fn tables(client: Client) -> Vec<String> {
-    let names: Vec<String> = names(client).iter().map(|name| format!("{name:?},")).collect();
-    let mut tables = text(
+    text(
         client,
         "SELECT table_name, designatedTimestamp, partitionBy, walEnabled, dedup, ttlValue,
          ttlUnit, matView, directoryName, id, maxUncommittedRows, o3MaxLag
          FROM tables() WHERE walEnabled ORDER BY 1",
-    );
-    tables.retain(|table| names.iter().any(|name| table.starts_with(name)));
-    tables
+    )
 }
 
 fn views(client: Client) -> Vec<String> {
@@ -171,24 +177,32 @@ fn views(client: Client) -> Vec<String> {
          FROM materialized_views() ORDER BY 1")
 }
 
+/// The names and types of a table's columns, as its rows have them.
 fn columns(client: Client, table: &str) -> Vec<String> {
+    described(client, table).iter().map(Value::to_string).collect()
+}
+
+fn described(client: Client, table: &str) -> Vec<Value> {
+    let question = format!("SELECT * FROM '{table}' LIMIT 0");
+    let answer = client.columns(&question).or_else(|_| client.columns(&question));
+    answer.unwrap_or_else(|error| panic!("port {}: {question}: {error}", client.http))
+}
+
+fn settings(client: Client, table: &str) -> Vec<String> {
     // How many symbols there is room for, and how many there are, each server decides when it
     // applies.
-    text(
-        client,
-        &format!(
-            "SELECT \"column\", type, indexed, designated, upsertKey
-         FROM (SHOW COLUMNS FROM '{table}')"
-        ),
-    )
+    let question = format!(
+        "SELECT \"column\", type, indexed, designated, upsertKey FROM (SHOW COLUMNS FROM '{table}')"
+    );
+    text(client, &question)
 }
 
 /// Every row of a table as one line, sorted: rows of the same moment have no order.
 fn rows(client: Client, table: &str) -> Vec<String> {
-    let columns = client.query(&format!("SHOW COLUMNS FROM '{table}'"));
-    let wanted: Vec<String> = columns
+    let part = |column: &Value, of: &str| column.get(of).map(word).unwrap_or_default();
+    let wanted: Vec<String> = described(client, table)
         .iter()
-        .filter_map(|row| Some((word(row.first()?), word(row.get(1)?))))
+        .map(|column| (part(column, "name"), part(column, "type")))
         .map(|(name, kind)| match kind.as_str() {
             "BINARY" => format!("base64(\"{name}\", 1000000) \"{name}\""),
             _ => format!("\"{name}\""),

@@ -3,7 +3,7 @@
 //!
 //! A file that the server may have open grows and is never replaced. So a segment that may still
 //! grow stays; where room is needed, only the blocks of what was applied are given back. One that
-//! cannot grow any more is removed once it was applied.
+//! cannot grow any more is removed once all that the volume has of it was applied.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use rustix::fs::FallocateFlags;
 
-use crate::layout::questdb::bytes::i64_at;
+use crate::layout::questdb::bytes::{i32_at, i64_at};
 use crate::layout::questdb::delivery::pieces::Piece;
 use crate::layout::questdb::event;
 use crate::layout::questdb::names::{Segment, Table};
 use crate::volume::{self, Content, RelPath};
 
-use super::files::{gone, write_where_different};
+use super::files::{beginning, gone, write_where_different};
 use super::lengths;
 use super::root::Root;
 use super::source::Source;
@@ -155,7 +155,8 @@ impl Segments {
         applied: u64,
     ) -> io::Result<()> {
         let over = |(wal, segment): &(u32, u32), placed: &Placed| {
-            placed.last <= applied && is_over(source, table, *wal, *segment)
+            let shown = placed.events.map(|(event, _)| event);
+            placed.last <= applied && is_over(source, table, (*wal, *segment), shown)
         };
         let done: Vec<_> =
             self.0.iter().filter(|(key, placed)| over(key, placed)).map(|(key, _)| *key).collect();
@@ -215,7 +216,8 @@ impl Segments {
                 let segment = segment?;
                 let Some(of_wal) = self::number(&segment.file_name(), "") else { continue };
                 let needed = self.0.contains_key(&(number, of_wal));
-                if !needed && is_over(source, table, number, of_wal) {
+                let shown = shown(&segment.path())?;
+                if !needed && is_over(source, table, (number, of_wal), shown) {
                     gone(fs::remove_dir_all(segment.path()))?;
                 }
             }
@@ -237,17 +239,29 @@ fn place(root: &Root, table: &Table, piece: &Piece) -> PathBuf {
     root.wal(table).join(format!("wal{}", piece.wal)).join(piece.segment.to_string())
 }
 
-/// Whether no commit can come into a segment any more: it is sealed, its writer went on to the
-/// next one, or the volume forgot it.
-fn is_over(source: &Source, table: &Table, wal: u32, segment: u32) -> bool {
+/// Up to which event the server may read a segment that is in place here.
+fn shown(place: &Path) -> io::Result<Option<u32>> {
+    let head = beginning(&place.join("_event"), 4)?;
+    let event = head.as_deref().and_then(|head| i32_at(head, 0));
+    Ok(event.and_then(|event| u32::try_from(event).ok()))
+}
+
+/// Whether the server, to which the segment was shown up to this event, will be shown no more of
+/// it: it is sealed, its writer went on to the next one, or the volume forgot it; and the volume
+/// has no event that was not shown. Such a one may wait behind a rename, and the server, which
+/// leaves files open, would look for its rows in those that it has.
+fn is_over(source: &Source, table: &Table, (wal, segment): (u32, u32), shown: Option<u32>) -> bool {
     let manifest = &source.view.manifest;
     let it = Segment { table: table.clone(), wal, segment };
-    let Some(file) = it.file("_event").and_then(|path| manifest.file(&path).cloned()) else {
-        return true;
-    };
+    let file = |name: &str| it.file(name).and_then(|path| manifest.file(&path));
+    let Some(events) = file("_event") else { return true };
+    let known = file("_event.i").map_or(0, |index| event::records_in(index.size));
+    if known > shown.map_or(0, |event| u64::from(event) + 1) {
+        return false;
+    }
     let Some(directory) = it.directory().parent() else { return true };
     let is_later = |name: &str| name.parse::<u32>().is_ok_and(|other| other > segment);
-    matches!(file.content, Content::Sealed { .. })
+    matches!(events.content, Content::Sealed { .. })
         || manifest.list(Some(&directory)).iter().any(|(name, _)| is_later(name))
 }
 

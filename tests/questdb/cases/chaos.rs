@@ -1,6 +1,6 @@
 //! Everything at once, from a seed.
 
-use crate::compare::equal;
+use crate::compare::{equal, same_settings};
 use crate::load::{Load, Until};
 use crate::pair::{Primary, Replica};
 use crate::world::World;
@@ -19,6 +19,12 @@ fn every_seed(seeds: impl Iterator<Item = u64>) {
         equal(primary.client(), replica.client());
         let alive = primary.server.is_running() && replica.server.is_running();
         assert!(alive, "no server was restarted");
+        for server in [&mut primary.server, &mut replica.server] {
+            server.stop();
+            server.start();
+        }
+        equal(primary.client(), replica.client());
+        same_settings(primary.client(), replica.client());
         replica.view.unmount();
         primary.server.stop();
         primary.mount.unmount();

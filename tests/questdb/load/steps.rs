@@ -239,7 +239,10 @@ impl Writer {
 
     fn retype_column(&mut self, table: &str) -> Result<(), String> {
         let columns = self.columns(table)?;
-        let free = |column: &Column| !column.key && !retypes(&column.kind).is_empty();
+        // What an UPDATE compares with a number must stay one.
+        let compared = |column: &Column| ["n", "d"].contains(&column.name.as_str());
+        let free =
+            |column: &Column| !column.key && !compared(column) && !retypes(&column.kind).is_empty();
         let Some(column) = self.column(&columns, free) else { return Ok(()) };
         let kind = self.one(retypes(&column.kind)).unwrap_or("VARCHAR");
         self.run(format!("ALTER TABLE '{table}' ALTER COLUMN \"{}\" TYPE {kind}", column.name))
