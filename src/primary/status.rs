@@ -53,6 +53,7 @@ pub(super) fn status(
         backlog_bytes: Some(account.backlog),
         backlog_seconds: account.oldest.map(|oldest| seconds_between(oldest, now)),
         held_files: Some(account.held),
+        aims: account.aims.clone(),
         ..Status::default()
     }
 }

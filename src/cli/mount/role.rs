@@ -9,6 +9,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 
 use crate::cli::clock::SystemClock;
+use crate::cli::cost::Till;
 use crate::cli::failure::Failure;
 use crate::cli::reach::{block_on, connect, file_is_absent, no_volume};
 use crate::config::{Config, Role};
@@ -34,8 +35,8 @@ pub(super) const REPLICA_THREADS: usize = 2;
 /// What serves a mount.
 #[derive(Debug)]
 pub(super) enum Service {
-    /// The one that writes.
-    Primary(Box<Primary>),
+    /// The one that writes, and what its requests cost.
+    Primary(Box<Primary>, Till),
     /// One that shows.
     Replica(Box<Follows>),
 }
@@ -48,6 +49,7 @@ pub(super) struct Follows {
     filesystem: Arc<dyn FileSystem>,
     store: Store,
     known: Status,
+    till: Till,
     /// Fetches run on it for as long as the mount is there.
     _runtime: tokio::runtime::Runtime,
 }
@@ -57,6 +59,7 @@ struct Ground<'a> {
     url: &'a str,
     store: BTreeMap<String, String>,
     directory: &'a Arc<OwnedFd>,
+    till: Till,
     node: String,
     layout: Option<String>,
 }
@@ -69,13 +72,17 @@ impl Service {
         directory: &Arc<OwnedFd>,
     ) -> Result<Self, Failure> {
         let node = config.node.unwrap_or_else(host_name);
-        let ground =
-            Ground { url, store: config.reach.store, directory, node, layout: config.layout };
+        let (till, aims) = Till::open(url, &config.wishes)?;
+        let store = config.reach.store;
+        let ground = Ground { url, store, directory, till, node, layout: config.layout };
         match config.role {
-            Role::Primary { settings, claim } => ground.primary(settings, claim),
+            Role::Primary { settings, claim } => {
+                ground.primary(primary::Settings { aims, ..settings }, claim)
+            }
             Role::Replica { mut settings, poll, cache, delivery } => {
                 let local = url.starts_with("file:") || url.starts_with("memory:");
                 settings.poll = poll.unwrap_or(if local { POLL_LOCAL } else { POLL_REMOTE });
+                settings.aims = aims;
                 ground.replica(settings, cache, delivery)
             }
         }
@@ -84,7 +91,7 @@ impl Service {
     /// What to mount.
     pub(super) fn filesystem(&self) -> Arc<dyn FileSystem> {
         match self {
-            Self::Primary(primary) => primary.filesystem(),
+            Self::Primary(primary, _) => primary.filesystem(),
             Self::Replica(follows) => Arc::clone(&follows.filesystem),
         }
     }
@@ -93,7 +100,7 @@ impl Service {
     pub(super) fn set_kernel(&self, kernel: Arc<dyn Kernel>) {
         match self {
             // All changes go through its mount: there is nothing to tell.
-            Self::Primary(_) => {}
+            Self::Primary(..) => {}
             Self::Replica(follows) => follows.lock().set_kernel(kernel),
         }
     }
@@ -101,7 +108,7 @@ impl Service {
     /// Whether the mount is right only where the kernel itself writes the local files.
     pub(super) fn needs_passthrough(&self) -> bool {
         match self {
-            Self::Primary(primary) => primary.layout().is_mapped(),
+            Self::Primary(primary, _) => primary.layout().is_mapped(),
             Self::Replica(_) => false,
         }
     }
@@ -109,12 +116,17 @@ impl Service {
     /// How it is.
     pub(super) fn status(&self) -> Status {
         match self {
-            Self::Primary(primary) => primary.status(),
+            Self::Primary(primary, till) => {
+                let mut status = primary.status();
+                status.cost = till.cost(&status.requests);
+                status
+            }
             Self::Replica(follows) => {
                 let mut status = follows.known.clone();
                 follows.lock().tell(&mut status);
                 status.requests = follows.store.meter().requests();
                 status.bytes = follows.store.meter().bytes();
+                status.cost = follows.till.cost(&status.requests);
                 status
             }
         }
@@ -146,7 +158,7 @@ impl Ground<'_> {
             settings,
             applicant: Applicant::new(rng, info.volume, self.node, claim),
         };
-        Ok(Service::Primary(Box::new(Primary::start(setup, means)?)))
+        Ok(Service::Primary(Box::new(Primary::start(setup, means)?), self.till))
     }
 
     fn replica(
@@ -202,7 +214,8 @@ impl Ground<'_> {
         })?;
         let filesystem = replica.filesystem();
         let replica = Mutex::new(replica);
-        let follows = Follows { replica, filesystem, store, known, _runtime: runtime };
+        let till = self.till;
+        let follows = Follows { replica, filesystem, store, known, till, _runtime: runtime };
         Ok(Service::Replica(Box::new(follows)))
     }
 
