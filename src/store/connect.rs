@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `settings` | what may be said of the way to a store, after the URL or as options |
 //! | `clouds` | the clients of the clouds: the only file that names one |
+//! | [`bucket`](Bucket) | what an S3 bucket does to objects by itself |
 //! | `keyfile` | credentials from a file, read again when it changes |
 //!
 //! Credentials come from each cloud's usual chain (environment, files, instance or workload
@@ -12,6 +13,7 @@
 //! A client's connections are driven by the runtime that opened them: a thread with a runtime of
 //! its own connects by itself.
 
+mod bucket;
 mod clouds;
 mod keyfile;
 mod settings;
@@ -33,6 +35,7 @@ use super::hdfs::Hdfs;
 use super::lab;
 use settings::Settings;
 
+pub use bucket::{Bucket, Told};
 pub use settings::NAMES;
 
 /// Where a volume is, and the client that reaches it.
@@ -49,15 +52,33 @@ pub struct Place {
     pub attributes: Attributes,
     /// How long the answer to one request may take, if the operator said.
     pub timeout: Option<Duration>,
+    /// What can be asked of the store besides objects.
+    pub beyond: Beyond,
     /// The URL, for people.
     pub url: String,
+}
+
+/// What is behind a client, for who examines the store.
+#[derive(Clone, Debug)]
+pub enum Beyond {
+    /// Objects are all there is.
+    Nothing,
+    /// A bucket that names each write, whether it keeps what was there or not.
+    Generations,
+    /// A directory on this host.
+    Directory(PathBuf),
+    /// A bucket that answers questions.
+    Bucket(Bucket),
+    /// A name node.
+    NameNode(Hdfs),
 }
 
 impl Place {
     /// A place behind one client that serves for everything.
     pub fn behind(objects: Arc<dyn ObjectStore>, prefix: Path, url: String) -> Self {
         let attributes = Attributes::new();
-        Self { parts: Arc::clone(&objects), objects, prefix, attributes, timeout: None, url }
+        let (timeout, beyond) = (None, Beyond::Nothing);
+        Self { parts: Arc::clone(&objects), objects, prefix, attributes, timeout, beyond, url }
     }
 }
 
@@ -79,30 +100,43 @@ pub fn connect(url: &str, options: &BTreeMap<String, String>) -> Result<Place, B
     let settings = Settings::of(&mut parsed, options)?;
     let prefix = Path::from_url_path(parsed.path())
         .map_err(|error| BadPlace(format!("`{url}` has an unusable path: {error}")))?;
-    let client = |retry: RetryConfig| -> Result<Arc<dyn ObjectStore>, BadPlace> {
-        Ok(match parsed.scheme() {
-            "file" => open_directory(&parsed)?,
-            "memory" => shared_memory(host(&parsed)?),
-            "hdfs" => Arc::new(Hdfs::connect(&parsed, &settings.cloud)?),
-            "s3" => clouds::s3(host(&parsed)?, &settings, retry)?,
-            "gs" => clouds::gcs(host(&parsed)?, &settings, retry)?,
-            "az" | "abfs" | "abfss" => clouds::azure(&parsed, &settings, retry)?,
-            scheme => return Err(unknown(scheme)),
-        })
-    };
+    let client = |retry: RetryConfig| client(&parsed, &settings, retry);
     let prefix = if parsed.scheme() == "file" { Path::default() } else { prefix };
-    let (objects, parts) = (client(no_retries())?, client(few_retries())?);
+    let ((objects, beyond), (parts, _)) = (client(no_retries())?, client(few_retries())?);
     let place = Place {
         objects,
         parts,
         prefix,
         attributes: settings.attributes(),
         timeout: settings.timeout,
+        beyond,
         url: url.to_owned(),
     };
     Ok(match lab {
         Some(lab) => lab.around(place),
         None => place,
+    })
+}
+
+fn client(
+    url: &Url,
+    settings: &Settings,
+    retry: RetryConfig,
+) -> Result<(Arc<dyn ObjectStore>, Beyond), BadPlace> {
+    Ok(match url.scheme() {
+        "file" => {
+            let (directory, path) = open_directory(url)?;
+            (directory, Beyond::Directory(path))
+        }
+        "memory" => (shared_memory(host(url)?), Beyond::Nothing),
+        "hdfs" => {
+            let files = Hdfs::connect(url, &settings.cloud)?;
+            (Arc::new(files.clone()), Beyond::NameNode(files))
+        }
+        "s3" => clouds::s3(host(url)?, settings, retry)?,
+        "gs" => (clouds::gcs(host(url)?, settings, retry)?, Beyond::Generations),
+        "az" | "abfs" | "abfss" => (clouds::azure(url, settings, retry)?, Beyond::Nothing),
+        scheme => return Err(unknown(scheme)),
     })
 }
 
@@ -145,7 +179,7 @@ fn host(url: &Url) -> Result<&str, BadPlace> {
     })
 }
 
-fn open_directory(url: &Url) -> Result<Arc<dyn ObjectStore>, BadPlace> {
+fn open_directory(url: &Url) -> Result<(Arc<dyn ObjectStore>, PathBuf), BadPlace> {
     let bad = |why: String| BadPlace(format!("cannot use `{url}`: {why}"));
     let path: PathBuf = match (url.host_str(), url.to_file_path()) {
         (None, Ok(path)) => path,
@@ -157,8 +191,8 @@ fn open_directory(url: &Url) -> Result<Arc<dyn ObjectStore>, BadPlace> {
         }
         _ => {}
     }
-    let directory = Directory::open(path).map_err(|error| bad(error.to_string()))?;
-    Ok(Arc::new(directory))
+    let directory = Directory::open(path.clone()).map_err(|error| bad(error.to_string()))?;
+    Ok((Arc::new(directory), path))
 }
 
 /// Several mounts in one process meet at the same name.

@@ -5,14 +5,21 @@
 //! |---|---|
 //! | `probe` | single requests, and which names to clear away |
 //! | `semantics` | what a chain relies on: one winner, old bytes kept, no stale "not there" |
+//! | `requests`, `listing` | what walfs works around where it must |
+//! | `bucket` | what the store does to objects by itself |
+//! | `host` | what is beneath a directory's or a name node's objects |
 //! | `permissions` | what these credentials may do, and what the store says about time |
 //! | `pace` | how long requests take, how many go at once |
 //! | [`cost`] | lag and money to expect of that; pure |
 
+mod bucket;
 pub mod cost;
+mod host;
+mod listing;
 mod pace;
 mod permissions;
 mod probe;
+mod requests;
 mod semantics;
 
 use serde::Serialize;
@@ -103,7 +110,7 @@ impl Finding {
 }
 
 /// So many steps there are, for who shows how far it is.
-pub const STEPS: u64 = 10;
+pub const STEPS: u64 = 13;
 
 /// Examines the store at this place. `second` is another client of the same place, `mark` makes
 /// the folder's name; each step is told before it begins.
@@ -138,12 +145,31 @@ pub async fn examine(
         report.add(semantics::read_after_miss(&one, &other).await);
         step("ranges");
         report.add(semantics::ranges(&one).await);
+        report.add(requests::past_the_end(&one).await);
+        step("requests");
+        for finding in [requests::tags(&one).await, requests::parts(&one).await] {
+            report.add(finding);
+        }
+        step("lists");
+        report.add(listing::names(&one).await);
+        report.add(listing::start_after(&one).await);
+        report.add(bucket::pages(&one).await);
+        step("rules");
+        report.add(bucket::versions(&one).await);
+        report.add(bucket::rules(&one).await);
+        report.add(bucket::lock(&one).await);
+        for finding in host::beneath(&one).await {
+            report.add(finding);
+        }
         step("clock");
         report.add(permissions::clock(&one, clock).await);
         step("pace");
         let (finding, timings) = pace::measure(&one).await;
         report.add(finding);
         report.timings = timings;
+    }
+    if may_write {
+        report.add(requests::deletes(&one).await);
     }
     step("delete");
     let deleted = permissions::delete(&[&one, &other]).await;

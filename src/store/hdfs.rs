@@ -37,7 +37,7 @@ const TEMPORARY_MAX: u32 = 1000;
 
 /// A directory of a name node.
 #[derive(Clone)]
-pub(super) struct Hdfs {
+pub struct Hdfs {
     client: Client,
     files: Arc<HdfsObjectStore>,
 }
@@ -64,6 +64,18 @@ impl Hdfs {
         let client =
             built.map_err(|error| BadPlace::new(format!("cannot use `{url}`: {error}")))?;
         Ok(Self { files: Arc::new(HdfsObjectStore::new(client.clone())), client })
+    }
+
+    /// Whether the name node refuses to rename one file to the name of another one.
+    pub(super) async fn rename_is_refused(&self, one: &Path, other: &Path) -> Result<bool> {
+        match self.client.rename(&format!("/{one}"), &format!("/{other}"), false).await {
+            Ok(()) => Ok(false),
+            Err(HdfsError::AlreadyExists(_)) => Ok(true),
+            Err(HdfsError::RPCError(kind, _)) if kind.ends_with("FileAlreadyExistsException") => {
+                Ok(true)
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// A new file beside this one, for writing.

@@ -1,12 +1,14 @@
 //! A server that speaks just enough S3 for the real client, and misbehaves by script.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+
+use super::bucket::State;
+use super::wire::{Reply, Request};
 
 /// How the server treats one request.
 #[derive(Clone, Copy, Debug)]
@@ -52,56 +54,32 @@ pub(crate) enum Quirk {
     UnknownKey,
     /// There is no such bucket.
     NoBucket,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    quirk: Option<Quirk>,
-    missed: BTreeSet<String>,
-    objects: BTreeMap<String, Vec<u8>>,
-    puts: VecDeque<Act>,
-    gets: VecDeque<Act>,
-    served: (usize, usize),
-}
-
-impl State {
-    /// Deletes one object, or those that a list names.
-    fn delete(&mut self, request: &Request) -> Option<Reply> {
-        match request.method.as_str() {
-            "DELETE" => {
-                self.objects.remove(&request.path);
-            }
-            "POST" => {
-                let bucket = request.path.split_once('?')?.0;
-                let text = String::from_utf8_lossy(&request.body).into_owned();
-                for part in text.split("<Key>").skip(1) {
-                    let name = part.split("</Key>").next()?;
-                    self.objects.remove(&format!("{bucket}/{name}"));
-                }
-                let body = b"<DeleteResult></DeleteResult>".to_vec();
-                return Some(Reply { status: 200, range: None, body });
-            }
-            _ => return None,
-        }
-        Some(Reply { status: 204, range: None, body: Vec::new() })
-    }
-
-    /// The names below a prefix, all on one page, if that is what this path asks for.
-    fn listing(&self, path: &str) -> Option<String> {
-        let (bucket, query) =
-            path.split_once('?').filter(|(_, query)| query.contains("list-type"))?;
-        let mut words = query.split('&').filter_map(|word| word.strip_prefix("prefix="));
-        let prefix = words.next().unwrap_or_default().replace("%2F", "/");
-        let names = self.objects.iter().filter_map(|(path, bytes)| {
-            let name = path.strip_prefix(bucket)?.trim_start_matches('/');
-            let time = "<LastModified>2026-01-01T00:00:00.000Z</LastModified>";
-            let size = bytes.len();
-            name.starts_with(&prefix)
-                .then(|| format!("<Contents><Key>{name}</Key>{time}<Size>{size}</Size></Contents>"))
-        });
-        let names: String = names.collect();
-        Some(format!("<ListBucketResult>{names}</ListBucketResult>"))
-    }
+    /// Sends what has not changed since.
+    SendsAll,
+    /// Keeps what was deleted.
+    KeepsVersions,
+    /// A rule deletes every object, as the object tells.
+    Expires,
+    /// A rule deletes links, as the bucket tells.
+    ExpiresLog,
+    /// Tells its rules to nobody.
+    HidesRules,
+    /// Locks every object.
+    Locks,
+    /// Knows no multi-delete.
+    NoBulk,
+    /// Knows no uploads in parts.
+    NoParts,
+    /// Lists from the beginning, wherever it was to begin.
+    ListsAll,
+    /// Does not list everything.
+    ForgetsNames,
+    /// Does not say that a list goes on.
+    OnePage,
+    /// Has enough of eight puts at once.
+    Throttles,
+    /// Answers what lies beyond an object as if nothing were there.
+    LosesEnds,
 }
 
 /// The server; stops with the runtime of its test.
@@ -218,16 +196,16 @@ impl Server {
             (Some(Quirk::NoBucket), _) => return Reply::failed(1404),
             (Some(Quirk::ReadOnly), "PUT" | "DELETE" | "POST")
             | (Some(Quirk::KeepsAll), "DELETE" | "POST") => return Reply::failed(403),
+            (Some(Quirk::Throttles), "PUT") if path.contains("at-once-8") => {
+                return Reply::failed(503);
+            }
             (Some(Quirk::RemembersMissing), "GET") if state.missed.contains(path) => {
                 return Reply::failed(404);
             }
             _ => {}
         }
-        if let Some(reply) = state.delete(request) {
+        if let Some(reply) = state.beside(request) {
             return reply;
-        }
-        if let Some(listing) = state.listing(&request.path) {
-            return Reply { status: 200, range: None, body: listing.into_bytes() };
         }
         let found = state.objects.get(&request.path).cloned();
         match (request.method.as_str(), found) {
@@ -238,7 +216,10 @@ impl Server {
             }
             ("PUT", _) => {
                 state.objects.insert(request.path.clone(), request.body.clone());
-                Reply { status: 200, range: None, body: Vec::new() }
+                Reply { header: told(quirk), ..Reply::well(200, "") }
+            }
+            (_, Some(_)) if request.only_if_changed && quirk != Some(Quirk::SendsAll) => {
+                Reply::well(304, "")
             }
             (_, None) if quirk == Some(Quirk::ForbidsMissing) => Reply::failed(403),
             (_, None) => {
@@ -246,103 +227,26 @@ impl Server {
                 Reply::failed(404)
             }
             (_, Some(body)) => match request.range {
-                None => Reply { status: 200, range: None, body },
-                Some((start, _)) if start >= body.len() => Reply::failed(416),
+                None => Reply { header: told(quirk), ..Reply::well(200, body) },
+                Some((start, _)) if start >= body.len() => {
+                    Reply::failed(if quirk == Some(Quirk::LosesEnds) { 404 } else { 416 })
+                }
                 Some((start, last)) => {
                     let end = (last + 1).min(body.len());
                     let range = Some((start, end - 1, body.len()));
-                    Reply { status: 206, range, body: body[start..end].to_vec() }
+                    Reply { range, ..Reply::well(206, &body[start..end]) }
                 }
             },
         }
     }
 }
 
-#[derive(Debug)]
-struct Request {
-    method: String,
-    path: String,
-    range: Option<(usize, usize)>,
-    only_if_absent: bool,
-    body: Vec<u8>,
-}
-
-impl Request {
-    async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Self>> {
-        let mut line = String::new();
-        stream.read_line(&mut line).await?;
-        let mut words = line.split_whitespace().map(str::to_owned);
-        let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(None) };
-        let mut headers = HashMap::new();
-        loop {
-            let mut line = String::new();
-            stream.read_line(&mut line).await?;
-            let Some((name, value)) = line.trim().split_once(':') else { break };
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-        }
-        let len = headers.get("content-length").map_or(0, |len| len.parse().unwrap());
-        let mut body = vec![0; len];
-        stream.read_exact(&mut body).await?;
-        let range = headers.get("range").map(|range| {
-            let (start, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
-            (start.parse().unwrap(), last.parse().unwrap())
-        });
-        let only_if_absent = headers.get("if-none-match").is_some_and(|tag| tag == "*");
-        Ok(Some(Self { method, path, range, only_if_absent, body }))
-    }
-}
-
-#[derive(Debug)]
-struct Reply {
-    status: u16,
-    range: Option<(usize, usize, usize)>,
-    body: Vec<u8>,
-}
-
-impl Reply {
-    fn failed(status: u16) -> Self {
-        let code = match status {
-            403 => "AccessDenied",
-            404 => "NoSuchKey",
-            // Not a status: a key that nobody knows is answered with 403, too.
-            1403 => "InvalidAccessKeyId",
-            409 => "ConditionalRequestConflict",
-            412 => "PreconditionFailed",
-            503 => "SlowDown",
-            // Not a status: a missing bucket answers 404 with another code.
-            1404 => "NoSuchBucket",
-            _ => "InternalError",
-        };
-        let body = format!("<Error><Code>{code}</Code></Error>").into_bytes();
-        Self { status: status % 1000, range: None, body }
-    }
-
-    fn into_bytes(mut self, act: Act, minutes_ahead: i64) -> Vec<u8> {
-        let middle = self.body.len() / 2;
-        match act {
-            Act::BitFlipped => self.body[middle] ^= 1,
-            Act::HalfAsWhole => self.body.truncate(middle),
-            _ => {}
-        }
-        let len = self.body.len();
-        let time = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes_ahead);
-        let time = time.strftime("%a, %d %b %Y %H:%M:%S GMT");
-        let mut head = format!(
-            "HTTP/1.1 {} X\r\nConnection: close\r\nContent-Length: {len}\r\nETag: \"tag\"\r\n\
-             Last-Modified: {time}\r\n",
-            self.status
-        );
-        if self.status == 503 {
-            head += "Retry-After: 1\r\n";
-        }
-        if let Some((start, last, len)) = self.range {
-            head = format!("{head}Content-Range: bytes {start}-{last}/{len}\r\n");
-        }
-        if let Act::HalfThenGone = act {
-            self.body.truncate(middle);
-        }
-        let mut bytes = format!("{head}\r\n").into_bytes();
-        bytes.extend(self.body);
-        bytes
+/// What the answers of such a server say besides.
+fn told(quirk: Option<Quirk>) -> Option<&'static str> {
+    match quirk? {
+        Quirk::KeepsVersions => Some("x-amz-version-id: 7"),
+        Quirk::Expires => Some("x-amz-expiration: rule-id=\"monthly\""),
+        Quirk::Locks => Some("x-amz-object-lock-mode: COMPLIANCE"),
+        _ => None,
     }
 }

@@ -11,9 +11,10 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{Certificate, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 
-use super::BadPlace;
+use super::bucket::Bucket;
 use super::keyfile::{self, KeyFile};
 use super::settings::Settings;
+use super::{BadPlace, Beyond};
 
 const CONNECT_TIMEOUT: &str = "5s";
 /// Backstops only: `store::retry` decides how long a request may take. The client's clock for an
@@ -36,7 +37,7 @@ pub(super) fn s3(
     bucket: &str,
     settings: &Settings,
     retry: RetryConfig,
-) -> Result<Arc<dyn ObjectStore>, BadPlace> {
+) -> Result<(Arc<dyn ObjectStore>, Beyond), BadPlace> {
     let mut builder = AmazonS3Builder::from_env();
     for (name, value) in &settings.cloud {
         builder = builder.with_config(key(name)?, value);
@@ -50,11 +51,13 @@ pub(super) fn s3(
     let known = |key| builder.get_config_value(&AmazonS3ConfigKey::Client(key));
     let client = client(settings, plain, known)?;
     let builder = builder
-        .with_client_options(client)
+        .with_client_options(client.clone())
         .with_bucket_name(bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(retry);
-    Ok(Arc::new(builder.build().map_err(|error| unusable(&error))?))
+    let built = builder.clone().build().map_err(|error| unusable(&error))?;
+    let itself = Bucket::of(&built, &builder, bucket, &client);
+    Ok((Arc::new(built), itself.map_or(Beyond::Nothing, Beyond::Bucket)))
 }
 
 pub(super) fn gcs(

@@ -75,9 +75,24 @@ pub(super) async fn write(probe: &Probe) -> Finding {
                 CHECK,
                 format!("may not write: enough for replicas, not for a primary ({error})"),
             ),
-            Answer::Unclear(why) => Finding::unfit(CHECK, format!("cannot write: {why}")),
+            Answer::Unclear(why) => cannot(&why),
         },
     }
+}
+
+/// Of a store that does not say that it is not allowed.
+fn cannot(why: &str) -> Finding {
+    const CHECK: &str = "write";
+    if why.contains("SafeModeException") {
+        return Finding::unfit(
+            CHECK,
+            format!(
+                "cannot write: the name node is in safe mode; wait until it has heard of enough \
+                 blocks (hdfs dfsadmin -safemode wait), and examine it again ({why})"
+            ),
+        );
+    }
+    Finding::unfit(CHECK, format!("cannot write: {why}"))
 }
 
 pub(super) async fn clock(probe: &Probe, clock: &dyn Clock) -> Finding {
@@ -150,6 +165,13 @@ async fn delete_one(probe: &Probe, name: &str) -> Result<(), String> {
 mod tests {
     use super::super::Verdict;
     use super::*;
+
+    #[test]
+    fn a_name_node_in_safe_mode_is_to_be_waited_for() {
+        let said = cannot("org.apache.hadoop.hdfs.server.namenode.SafeModeException: no").detail;
+        assert!(said.contains("-safemode wait"), "{said}");
+        assert!(!cannot("no answer").detail.contains("safe mode"));
+    }
 
     #[test]
     fn a_clock_may_be_off_by_a_little() {
