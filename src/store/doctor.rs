@@ -173,6 +173,7 @@ pub async fn examine(
     }
     step("delete");
     let deleted = permissions::delete(&[&one, &other]).await;
+    host::tidy(&one).await;
     if may_write {
         report.add(deleted);
     }

@@ -78,6 +78,16 @@ impl Hdfs {
         }
     }
 
+    /// Removes a folder in which there is no file; leaves it if there is one.
+    pub(super) async fn remove_empty(&self, folder: &Path) {
+        let path = format!("/{folder}");
+        let found = self.client.list_status(&path, true).await;
+        if found.is_ok_and(|found| found.iter().all(|status| status.isdir)) {
+            // An empty folder that stays does no harm.
+            self.client.delete(&path, true).await.ok();
+        }
+    }
+
     /// A new file beside this one, for writing.
     async fn open_beside(&self, path: &str) -> Result<(String, FileWriter)> {
         let (directory, name) = path.rsplit_once('/').unwrap_or_default();

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::server::{Act, Quirk};
 use super::wire::{Reply, Request};
+use super::{Act, Quirk};
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -83,7 +83,7 @@ impl State {
                 for part in text.split("<Key>").skip(1) {
                     let name = part.split("</Key>").next()?;
                     self.objects.remove(&format!("{bucket}/{name}"));
-                    deleted += &format!("<Deleted><Key>{name}</Key></Deleted>");
+                    deleted.extend(["<Deleted><Key>", name, "</Key></Deleted>"]);
                 }
                 return Some(Reply::well(200, format!("<DeleteResult>{deleted}</DeleteResult>")));
             }

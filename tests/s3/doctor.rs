@@ -102,6 +102,8 @@ async fn a_directory_is_examined_with_what_it_is_on() {
     let checks: Vec<_> = report.findings.iter().map(|finding| finding.check).collect();
     assert!(checks.contains(&"file system") && checks.contains(&"links and syncs"), "{checks:?}");
     assert!(report.fit == Fit::Primary, "{:?}", troubles(&report));
+    let left = std::fs::read_dir(directory.path().join("store")).unwrap().count();
+    assert_eq!(left, 0, "nothing is left");
 }
 
 #[tokio::test]

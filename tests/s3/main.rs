@@ -7,10 +7,8 @@
     reason = "a test stops at the first surprise"
 )]
 
-mod bucket;
 mod doctor;
 mod server;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,5 +1,11 @@
 //! A server that speaks just enough S3 for the real client, and misbehaves by script.
 
+// Other tests use this file, too: what it is made of is named by its place.
+#[path = "bucket.rs"]
+mod bucket;
+#[path = "wire.rs"]
+mod wire;
+
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -7,8 +13,8 @@ use std::time::Duration;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::bucket::State;
-use super::wire::{Reply, Request};
+use bucket::State;
+use wire::{Reply, Request};
 
 /// How the server treats one request.
 #[derive(Clone, Copy, Debug)]

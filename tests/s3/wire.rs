@@ -6,9 +6,9 @@ use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
 
-use super::server::Act;
+use super::Act;
 
-/// What every object's ETag is.
+/// The tag of every object.
 const TAG: &str = "\"tag\"";
 
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody, ReqwestC
 /// A bucket, and who asks.
 #[derive(Clone)]
 pub struct Bucket {
-    options: ClientOptions,
+    options: Box<ClientOptions>,
     /// `None`: requests are not signed.
     credentials: Option<AwsCredentialProvider>,
     region: String,
@@ -56,7 +56,7 @@ impl Bucket {
         };
         let signed = !on(AmazonS3ConfigKey::SkipSignature);
         let credentials = signed.then(|| Arc::clone(client.credentials()));
-        Some(Self { options: options.clone(), credentials, region, url })
+        Some(Self { options: Box::new(options.clone()), credentials, region, url })
     }
 
     /// The answer to a GET of this, which begins with `/` or `?`.

@@ -27,6 +27,25 @@ pub(super) async fn beneath(probe: &Probe) -> Vec<Finding> {
     }
 }
 
+/// Takes away the folder that the objects were in, where folders stay when objects go.
+pub(super) async fn tidy(probe: &Probe) {
+    match &probe.beyond {
+        Beyond::Directory(path) => {
+            let folder = path.join(probe.folder.as_ref());
+            // What cannot be removed holds an object, and that was told.
+            tokio::task::spawn_blocking(move || remove_empty(&folder)).await.ok();
+        }
+        Beyond::NameNode(files) => files.remove_empty(&probe.folder).await,
+        Beyond::Bucket(_) | Beyond::Generations | Beyond::Nothing => {}
+    }
+}
+
+fn remove_empty(folder: &Path) {
+    let below = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    below.filter(|it| it.path().is_dir()).for_each(|it| remove_empty(&it.path()));
+    fs::remove_dir(folder).ok();
+}
+
 fn directory(path: &Path) -> Vec<Finding> {
     let mounts = fs::read_to_string("/proc/mounts");
     let on = mounts.map(|mounts| match mount_of(&mounts, path) {

@@ -104,17 +104,19 @@ impl Probe {
     pub(super) async fn names_after(&self, folder: &str, name: &str) -> Result<Vec<String>> {
         let (folder, offset) = (self.path(folder), self.path(name));
         let listed = self.objects.list_with_offset(Some(&folder), &offset).try_collect();
-        Ok(self.names(in_time(self.limit, listed).await?))
+        let listed: Vec<_> = in_time(self.limit, listed).await?;
+        Ok(self.names(&listed))
     }
 
     /// All names below `folder`, in the store's order.
     pub(super) async fn names_in(&self, folder: &str) -> Result<Vec<String>> {
         let folder = self.path(folder);
         let listed = self.objects.list(Some(&folder)).try_collect();
-        Ok(self.names(in_time(self.limit, listed).await?))
+        let listed: Vec<_> = in_time(self.limit, listed).await?;
+        Ok(self.names(&listed))
     }
 
-    fn names(&self, listed: Vec<ObjectMeta>) -> Vec<String> {
+    fn names(&self, listed: &[ObjectMeta]) -> Vec<String> {
         let name = |meta: &ObjectMeta| {
             let parts: Vec<_> = meta.location.prefix_match(&self.folder)?.collect();
             Some(parts.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("/"))
