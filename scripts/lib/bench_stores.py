@@ -12,7 +12,8 @@ STORES = {
     "s3": ("put=65ms,300ms&get=15ms,80ms", ""),
     "s3-express": ("put=9ms,30ms&get=5ms,15ms", ",poll=10ms"),
 }
-INTERVALS = {"0": 60, "100ms": 40, "1s": 15, "10s": 5}
+# How often the lag is measured at each interval.
+INTERVALS = {"0": 200, "100ms": 150, "1s": 60, "10s": 20}
 PRICES = json.loads(
     (Path(__file__).resolve().parents[2] / "src/store/doctor/prices.json").read_text()
 )
@@ -21,13 +22,14 @@ PRICES = json.loads(
 def far(place, quick):
     """From the primary's answer to an INSERT until the standby shows the row."""
     return [
-        measure(place, store, interval, probes // 3 if quick else probes, 20 if quick else 60)
+        measure(place, store, interval, probes // 5 if quick else probes, quick)
         for store in STORES
         for interval, probes in INTERVALS.items()
     ]
 
 
-def measure(place, store, interval, probes, seconds):
+def measure(place, store, interval, probes, quick):
+    seconds, settle = (20, 60) if quick else (60, 120)
     pace, poll = STORES[store]
     name = f"far-{store}-{interval}"
     (place.root / "store").mkdir(exist_ok=True)
@@ -41,21 +43,22 @@ def measure(place, store, interval, probes, seconds):
         mount(place, url, standby, f"replica,node=s{poll}")
         nodes = (primary, standby)
         with standby:
-            waits = probe(primary, standby, max(probes, 5))
+            waits = probe(primary, standby, probes)
             load = ["-N", "-n", "-c", "4", "-R", "200", "-T", str(seconds + 5), "postgres"]
             load = place.start(primary, "pgbench", *load)
             time.sleep(2)
             busy = counted(place, nodes, seconds)
             load.wait()
-            time.sleep(120)  # Until the database has nothing left to do and the polling has slowed down.
+            time.sleep(settle)  # Until the database has nothing left to do and the polling is slow.
             idle = counted(place, nodes, seconds)
         place.unmount(standby)
     place.unmount(primary)
     return {
         "case": f"{store}{poll}, interval={interval}",
         "p50_ms": percentile(waits, 50), "p99_ms": percentile(waits, 99),
-        "busy_per_hour": busy, "busy_usd_month": dollars(store, busy),
-        "idle_per_hour": idle, "idle_usd_month": dollars(store, idle),
+        "busy_per_hour": sum(busy.values()), "busy_usd_month": dollars(store, busy),
+        "idle_per_hour": sum(idle.values()), "idle_usd_month": dollars(store, idle),
+        "busy": busy, "idle": idle,
     }
 
 
