@@ -21,7 +21,7 @@ fn nothing_said_is_a_replica_with_its_defaults() {
 #[test]
 fn a_primary_of_which_nothing_is_said_has_its_defaults() {
     let config = Config::parse(["primary"]).unwrap();
-    let Role::Primary { settings, claim } = config.role else { panic!("{config:?}") };
+    let Role::Primary { settings, claim, .. } = config.role else { panic!("{config:?}") };
     assert_eq!(settings, primary::Settings::default());
     assert_eq!(claim, Claim::Continue);
 }
@@ -29,7 +29,7 @@ fn a_primary_of_which_nothing_is_said_has_its_defaults() {
 #[test]
 fn a_primary_hears_its_options() {
     let config = Config::parse(["primary,takeover,interval=0,sync", "backlog_full=block"]).unwrap();
-    let Role::Primary { settings, claim } = config.role else { panic!("{config:?}") };
+    let Role::Primary { settings, claim, .. } = config.role else { panic!("{config:?}") };
     assert_eq!(claim, Claim::TakeOver);
     assert_eq!(settings.interval, Duration::ZERO);
     assert_eq!(settings.durability, Durability::InStore);
