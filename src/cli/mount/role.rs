@@ -107,6 +107,14 @@ impl Service {
         }
     }
 
+    /// Whether the volume is of a QuestDB.
+    pub(super) fn is_questdb(&self) -> bool {
+        match self {
+            Self::Primary(primary) => primary.layout().name() == "questdb",
+            Self::Replica(follows) => follows.known.layout == "questdb",
+        }
+    }
+
     /// How it is.
     pub(super) fn status(&self) -> Status {
         match self {

@@ -9,7 +9,7 @@ use crate::cases::follow::{rows, table};
 use crate::compare::{equal, names, settle};
 use crate::ground::wait_until;
 use crate::node::Node;
-use crate::pair::pair;
+use crate::pair::{Replica, pair};
 use crate::pg::as_user;
 use crate::server::AGENT;
 use crate::world::World;
@@ -89,4 +89,23 @@ fn a_replica_that_drifted_stops_with_its_table_alone() {
     // Whether the server applied what was written here depends on what it remembered of the table.
     let shown = target.number("SELECT count() FROM one");
     assert!(shown == 100 || shown == 101, "nothing is built upon the drift: {shown} rows");
+}
+
+#[test]
+fn settings_that_break_replication_are_told_at_the_mount() {
+    let Some(world) = World::new() else { return };
+    let (primary, replica) = pair(&world);
+    for node in [&primary.mount, &replica.view] {
+        assert_eq!(node.status()["warnings"], json!([]), "nothing is wrong with what is printed");
+    }
+    let Replica { mut server, view } = replica;
+    drop(view);
+    server.stop();
+    server.configure("readonly=true\nmat.view.refresh.worker.count=1");
+    server.start();
+    let replica = Replica::of(&world, server, "node=replica");
+    let words = ["write `readonly=false`", "write `mat.view.refresh.worker.count=0`"];
+    tells(&replica.view, &words);
+    let said = replica.view.said();
+    assert!(words.iter().all(|word| said.contains(word)), "{said}");
 }
