@@ -1,5 +1,6 @@
-//! What a `db/` has that is never shipped: tables without WAL, and commits that mean something on
-//! the primary's own disk only.
+//! What a `db/` has that is never shipped: tables without WAL, those that began without it (the
+//! server leaves them in a directory without an id, and their first rows are in no WAL), and commits
+//! that mean something on the primary's own disk only.
 
 use std::io;
 
@@ -8,7 +9,7 @@ use crate::layout::{Files, Kind};
 use crate::volume::{LeftOut, RelPath};
 
 use super::bytes::text_at;
-use super::names::{Segment, SequencerFile, Table};
+use super::names::{Segment, Table};
 use super::registry;
 use super::txnlog::{Record, What};
 
@@ -25,15 +26,23 @@ pub(super) fn tables(files: &dyn Files) -> io::Result<Vec<LeftOut>> {
     let mut left_out = Vec::new();
     for found in files.list(None)? {
         let directory = found.path.as_str();
-        let is_candidate = found.kind == Kind::Directory && !registered.contains_key(directory);
-        if !is_candidate || !is_table(files, &found.path)? || has_wal(files, &found.path)? {
+        let name = Table::parse(directory);
+        let is_registered = name.is_some() && registered.contains_key(directory);
+        if found.kind != Kind::Directory || is_registered || !is_table(files, &found.path)? {
             continue;
         }
-        let table = name(files, &found.path)?.unwrap_or_else(|| directory.to_owned());
+        let has_wal = has(files, &found.path, "txn_seq/_txnlog")?;
+        if has_wal && name.is_some() {
+            continue;
+        }
+        let table = name_in(files, &found.path)?.unwrap_or_else(|| directory.to_owned());
         if !OWN.contains(&table.as_str()) && !table.starts_with(OWN_PREFIX) {
-            let what = "has no WAL, and no replica has it; to replicate it, make a table with WAL \
-                        and copy its rows";
-            left_out.push(LeftOut { table, commit: None, what: what.to_owned() });
+            let why = if has_wal { "began without WAL" } else { "has no WAL" };
+            let what = format!(
+                "{why}, and no replica has it; to replicate it, make a table with WAL and copy \
+                 its rows"
+            );
+            left_out.push(LeftOut { table, commit: None, what });
         }
     }
     Ok(left_out)
@@ -74,17 +83,12 @@ fn is_table(files: &dyn Files, directory: &RelPath) -> io::Result<bool> {
     Ok(has(files, directory, "_meta")? && has(files, directory, "_txn")?)
 }
 
-fn has_wal(files: &dyn Files, directory: &RelPath) -> io::Result<bool> {
-    let Some(table) = Table::parse(directory.as_str()) else { return Ok(false) };
-    Ok(files.open(&table.sequencer(SequencerFile::Log))?.is_some())
-}
-
 fn has(files: &dyn Files, directory: &RelPath, name: &str) -> io::Result<bool> {
     let Some(path) = directory.join(name) else { return Ok(false) };
     Ok(files.open(&path)?.is_some())
 }
 
-fn name(files: &dyn Files, directory: &RelPath) -> io::Result<Option<String>> {
+fn name_in(files: &dyn Files, directory: &RelPath) -> io::Result<Option<String>> {
     let Some(path) = directory.join("_name") else { return Ok(None) };
     let Some(file) = files.open(&path)? else { return Ok(None) };
     let bytes = read_whole(&*file, NAME_MAX)?;
@@ -105,10 +109,14 @@ mod tests {
                 server.files.write(&format!("{directory}/{file}"), 0, &[0; 8]);
             }
         }
+        for file in ["_meta", "_txn", "txn_seq/_txnlog"] {
+            server.files.write(&format!("converted/{file}"), 0, &[0; 8]);
+        }
+        server.register(&["converted"]);
         server.files.write("plain/_name", 0, &[2, 0, 0, 0, b'p', 0, b'l', 0, 0]);
         server.files.write("stray/_meta", 0, &[0; 8]);
         let named: Vec<_> = tables(&server.files).unwrap().into_iter().map(|it| it.table).collect();
-        assert_eq!(named, ["pl"]);
+        assert_eq!(named, ["converted", "pl"]);
     }
 
     #[test]
