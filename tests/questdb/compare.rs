@@ -172,9 +172,23 @@ fn tables(client: Client) -> Vec<String> {
     )
 }
 
+/// The materialized views. A server that applied the drop of one goes on listing it once its name
+/// is given again, until it is restarted: of one name the last counts.
 fn views(client: Client) -> Vec<String> {
-    text(client, "SELECT view_name, refresh_type, base_table_name, view_sql, view_table_dir_name, view_status
-         FROM materialized_views() ORDER BY 1")
+    let question = "SELECT view_name, view_table_dir_name, refresh_type, base_table_name, view_sql,
+        view_status FROM materialized_views()";
+    let number = |directory: &str| directory.rsplit('~').next().and_then(|id| id.parse().ok());
+    let mut last: BTreeMap<String, (u32, String)> = BTreeMap::new();
+    for row in client.query(question) {
+        let [name, directory, ..] = row.as_slice() else { continue };
+        let id = number(&word(directory)).unwrap_or(0);
+        let line = Value::from(row.clone()).to_string();
+        let known = last.entry(word(name)).or_default();
+        if known.0 <= id {
+            *known = (id, line);
+        }
+    }
+    last.into_values().map(|(_, line)| line).collect()
 }
 
 /// The names and types of a table's columns, as its rows have them.

@@ -137,6 +137,8 @@ impl Server {
         command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]);
         command.arg(format!("-XX:SharedArchiveFile={}", self.jar.with_extension("jsa").display()));
         command.arg(format!("-XX:ErrorFile={}", self.root.join("crash.log").display()));
+        // Where it unpacks its libraries, which a kill leaves behind.
+        command.arg(format!("-Djava.io.tmpdir={}", self.root.display()));
         command.arg("-p").arg(&self.jar).args(["-m", "io.questdb/io.questdb.ServerMain", "-d"]);
         command.arg(&self.root).current_dir(&self.root).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a log has two ends")).stderr(log);

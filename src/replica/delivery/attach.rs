@@ -53,7 +53,13 @@ impl Delivered {
                 put_records(ground, &self.table, log.form, (after, published), &theirs)?;
                 info!(table = %self.table, txn, "the change that this server was told to make is the primary's");
             }
-            Agreement::Differs(txn) => return Err(self.drifted(txn)),
+            Agreement::Differs(txn) => {
+                let here = (txn, published, applied);
+                return match self.misplaced(ground, source, log, here).await? {
+                    Some(upto) => self.put_in_its_place(ground, source, log, (txn, upto)).await,
+                    None => Err(self.drifted(txn)),
+                };
+            }
         }
         ground.root.owner.make_directory(&ground.root.wal(&self.table))?;
         for wal in ground.root.real_wals(&self.table)? {

@@ -41,6 +41,8 @@ pub(super) struct Ground {
     found_asked: Option<(u64, Instant)>,
     /// The names of the suspended tables, and when that was asked.
     suspended: Option<(Instant, HashSet<String>)>,
+    /// Views that were waited for in vain.
+    pub(super) without_base: HashSet<Table>,
     /// How long the server keeps a sequencer open that nobody uses.
     closes_after: Option<Duration>,
 }
@@ -59,6 +61,7 @@ impl Ground {
             found: BTreeMap::new(),
             found_asked: None,
             suspended: None,
+            without_base: HashSet::new(),
             closes_after: None,
         }
     }

@@ -163,7 +163,11 @@ impl Delivered {
     }
 
     /// The volume does not have the table any more.
-    pub(super) async fn vanish(&mut self, ground: &mut Ground) -> Result<Next, Trouble> {
+    pub(super) async fn vanish(
+        &mut self,
+        ground: &mut Ground,
+        source: &Source,
+    ) -> Result<Next, Trouble> {
         self.wanted = 0;
         if ground.entry(&self.table).is_none() {
             return self.let_go(ground).await;
@@ -172,11 +176,15 @@ impl Delivered {
             // It was never delivered: it is this server's own.
             return Ok(Next::Gone);
         }
-        self.drop_here(ground).await
+        self.drop_here(ground, source).await
     }
 
     /// Drops the table where its commits do not.
-    pub(super) async fn drop_here(&mut self, ground: &mut Ground) -> Result<Next, Trouble> {
+    pub(super) async fn drop_here(
+        &mut self,
+        ground: &mut Ground,
+        source: &Source,
+    ) -> Result<Next, Trouble> {
         let Some(entry) = ground.entry(&self.table).cloned() else {
             return self.let_go(ground).await;
         };
@@ -184,6 +192,7 @@ impl Delivered {
             let why = format!("{} was dropped, and is still here: {NO_CREDENTIALS}", self.table);
             return Err(Trouble::NoServer(why));
         }
+        self.have_views(ground, source).await?;
         let kind = Kind::of(entry.kind).unwrap_or(self.kind);
         ground.say(&kind.drop(&entry.name)).await?;
         warn!(table = %self.table, name = entry.name, "dropped: the volume does not have it any more");

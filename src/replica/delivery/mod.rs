@@ -7,6 +7,7 @@
 //! | `table` | one table: from the volume to what the server applied |
 //! | `attach` | the first look at a table's files |
 //! | `making`, `renames` | tables that begin, end, get another name |
+//! | `bases` | views are made before the tables that they condense change |
 //! | `segments`, `lengths` | the segments in place, and whether they are complete |
 //! | `records` | records and changes of structure in place |
 //! | `source` | what the volume has of a table |
@@ -31,6 +32,7 @@
 
 mod account;
 mod attach;
+mod bases;
 mod files;
 mod ground;
 mod lengths;

@@ -8,23 +8,27 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::layout::questdb::alter;
 use crate::layout::questdb::delivery::statements;
 use crate::layout::questdb::names::SequencerFile;
 use crate::layout::questdb::seed::sequencer_meta;
 use crate::layout::questdb::structure_of;
 use crate::layout::questdb::table::Structure;
-use crate::layout::questdb::txnlog::Record;
+use crate::layout::questdb::txnlog::{Record, What};
 
 use super::attach::OWN_WALS;
 use super::files::beginning;
 use super::ground::Ground;
 use super::making::META_MAX;
-use super::source::Source;
-use super::table::{Delivered, Next};
+use super::records::{put_changes, put_records};
+use super::source::{Log, Source, parse};
+use super::table::{Delivered, Next, new_name};
 use super::trouble::Trouble;
 
 /// How long other tables have to give a name free; then the table goes on under its old name.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// More than the changes of a table ever take.
+const CHANGES_MAX: u64 = 64 << 20;
 /// Files that are mapped have whole pages.
 const PAGE: usize = 4096;
 /// Where the structure version stands in a sequencer's `_meta`.
@@ -108,6 +112,64 @@ impl Delivered {
         // What it appended is compared with the primary's commit, and replaced by it.
         self.here = None;
         Ok(Some(Next::Soon))
+    }
+
+    /// Whether the commit that differs is the rename that comes next, appended too early: by a
+    /// server that had not closed the sequencer, and took what it knew of the log for its end.
+    /// Nothing is lost by that, as all that it wrote over was applied. Returns where it belongs.
+    pub(super) async fn misplaced(
+        &self,
+        ground: &Ground,
+        source: &Source,
+        log: &Log,
+        (differs, published, applied): (u64, u64, u64),
+    ) -> Result<Option<u64>, Trouble> {
+        let next = applied + 1;
+        if differs != published || next <= published || next > log.txns {
+            return Ok(None);
+        }
+        let theirs = source.records(&self.table, log.form, (applied, next)).await?;
+        let mine = ground.root.record(&self.table, log.form, differs)?;
+        let changed = |record: Option<Record>| {
+            record.filter(|it| it.what == What::Change).map(|it| it.structure)
+        };
+        let (Some(mine), Some(theirs)) = (
+            changed(Record::parse(&mine.unwrap_or_default())),
+            changed(parse(log.form, &theirs)?.first().copied()),
+        ) else {
+            return Ok(None);
+        };
+        let wanted = new_name(source, &self.table, theirs).await?;
+        let is_it = wanted.is_some() && wanted == self.new_name_here(ground, mine)?;
+        Ok(is_it.then_some(next))
+    }
+
+    /// Puts the volume's commits there, up to the rename; then the table is looked at again.
+    pub(super) async fn put_in_its_place(
+        &mut self,
+        ground: &Ground,
+        source: &Source,
+        log: &Log,
+        (differs, upto): (u64, u64),
+    ) -> Result<(), Trouble> {
+        let after = differs - 1;
+        let theirs = source.records(&self.table, log.form, (after, upto)).await?;
+        let structures = parse(log.form, &theirs)?.into_iter().map(|record| record.structure);
+        put_changes(ground, source, &self.table, structures.max().unwrap_or(0)).await?;
+        put_records(ground, &self.table, log.form, (after, upto), &theirs)?;
+        ground.root.publish(&self.table, upto)?;
+        info!(table = %self.table, at = differs, txn = upto, "the server appended its rename too early: put in its place");
+        Ok(())
+    }
+
+    /// The name that the change to this structure gives, in the log of changes here.
+    fn new_name_here(&self, ground: &Ground, structure: u64) -> Result<Option<String>, Trouble> {
+        let file = |file| beginning(&ground.root.sequencer(&self.table, file), CHANGES_MAX);
+        let index = file(SequencerFile::ChangesIndex)?.unwrap_or_default();
+        let changes = file(SequencerFile::Changes)?.unwrap_or_default();
+        let change =
+            alter::bounds(&index, structure).and_then(|(start, end)| changes.get(start..end));
+        Ok(change.and_then(alter::new_name))
     }
 
     fn give_up(&mut self, record: &Record, name: &str, why: &str) -> Option<Next> {

@@ -48,6 +48,8 @@ pub(super) struct Delivered {
     pub(super) segments: Segments,
     pub(super) rename: Rename,
     pub(super) nudge: Nudge,
+    /// Since when its next change waits for a view over it.
+    pub(super) waits_for_view: Option<Instant>,
     /// The database suspended it.
     pub(super) suspended: bool,
     /// Why it does not go on.
@@ -101,6 +103,7 @@ impl Delivered {
             segments: Segments::default(),
             rename: Rename::default(),
             nudge: Nudge::Told(None),
+            waits_for_view: None,
             suspended: false,
             trouble: None,
             since: None,
@@ -122,7 +125,7 @@ impl Delivered {
     ) -> Result<Next, Trouble> {
         let Some(log) = source.log(&self.table).await? else {
             ground.find(&self.table).await?;
-            return self.vanish(ground).await;
+            return self.vanish(ground, source).await;
         };
         self.wanted = log.txns;
         ground.find(&self.table).await?;
@@ -144,7 +147,7 @@ impl Delivered {
         }
         match self.go_on(ground, source, &log).await {
             Err(Trouble::Gap(_)) if source.is_dropped(&self.table, &log).await? => {
-                self.drop_here(ground).await
+                self.drop_here(ground, source).await
             }
             Err(Trouble::Gap(what)) => Err(self.gap(&what)),
             next => next,
@@ -193,6 +196,7 @@ impl Delivered {
             let upto = log.txns.min(here.published + RECORDS);
             let bytes = source.records(&self.table, here.form, (here.published, upto)).await?;
             let mut records = parse(here.form, &bytes)?;
+            records.truncate(self.before_views(ground, source, &records).await?);
             if let Some((at, name)) = self.next_rename(ground, source, &records).await? {
                 if at == 0 {
                     if let Some(next) = self.rename(ground, source, &records, &name).await? {

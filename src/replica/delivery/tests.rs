@@ -32,6 +32,35 @@ fn made(wanted: &str) -> Vec<u8> {
     bytes
 }
 
+/// A log of so many commits, whose header is ahead of its records.
+fn log(commits: u64) -> Vec<u8> {
+    let mut log = made("txn_seq/_txnlog")[..76].to_vec();
+    log[4..12].copy_from_slice(&(commits + 5).to_le_bytes());
+    for txn in 0..commits {
+        let wal = [1_u32, 0, u32::try_from(txn).unwrap()].map(u32::to_le_bytes).concat();
+        log.extend([&0_u64.to_le_bytes()[..], &wal, &(txn + 100).to_le_bytes()].concat());
+    }
+    log
+}
+
+/// A rename as a log of changes has it, and the log's index.
+fn change(name: &str) -> (Vec<u8>, Vec<u8>) {
+    let mut body = vec![14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0];
+    for text in ["plain", name] {
+        body.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
+        body.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+    }
+    let change = [&u32::try_from(body.len()).unwrap().to_le_bytes()[..], &body].concat();
+    let ends = [0, change.len()].map(|end| u64::try_from(end).unwrap().to_le_bytes());
+    (change, ends.concat())
+}
+
+/// A change of structure, to the first that follows the one that a table was made with.
+fn change_record(time: u64) -> Vec<u8> {
+    let wal = [-1_i32; 3].map(i32::to_le_bytes).concat();
+    [&1_u64.to_le_bytes()[..], &wal, &time.to_le_bytes()].concat()
+}
+
 /// A primary whose tables have one row per commit, all of a table in one segment.
 struct World {
     lab: Lab,
@@ -66,12 +95,6 @@ impl World {
             event.extend(record);
             ends.extend(number(u64::try_from(event.len()).unwrap()));
         }
-        let mut log = made("txn_seq/_txnlog")[..76].to_vec();
-        log[4..12].copy_from_slice(&number(commits + 5));
-        for txn in 0..commits {
-            let wal = [1_u32, 0, u32::try_from(txn).unwrap()].map(u32::to_le_bytes).concat();
-            log.extend([&number(0)[..], &wal, &number(txn + 100)].concat());
-        }
         let meta = sequencer_meta(&structure, 0).unwrap();
         for (file, bytes) in [
             ("wal1/0/_meta", meta),
@@ -79,12 +102,35 @@ impl World {
             ("wal1/0/v.d", v),
             ("wal1/0/_event.i", ends),
             ("wal1/0/_event", event),
-            ("txn_seq/_txnlog", log),
+            ("txn_seq/_txnlog", log(commits)),
         ] {
             let size = u64::try_from(bytes.len()).unwrap();
             self.lab.write(&format!("{table}/{file}"), size, 0, &bytes);
         }
         self.lab.publish().await;
+    }
+
+    /// The volume has a rename as the next commit after so many.
+    async fn renames(&mut self, table: &str, commits: u64, name: &str) {
+        let (change, ends) = change(name);
+        let log = [log(commits), change_record(100)].concat();
+        for (file, bytes) in
+            [("_txnlog.meta.i", ends), ("_txnlog.meta.d", change), ("_txnlog", log)]
+        {
+            let size = u64::try_from(bytes.len()).unwrap();
+            self.lab.write(&format!("{table}/txn_seq/{file}"), size, 0, &bytes);
+        }
+        self.lab.publish().await;
+    }
+
+    /// The server appends a rename where it takes the log's end to be.
+    fn renamed_here(&self, table: &str, txn: u64, name: &str) {
+        let (change, ends) = change(name);
+        let sequencer = |file: &str| format!("{table}/txn_seq/{file}");
+        self.set(&sequencer("_txnlog.meta.i"), 0, &ends);
+        self.set(&sequencer("_txnlog.meta.d"), 0, &change);
+        self.set(&sequencer("_txnlog"), 76 + (txn - 1) * 28, &change_record(777));
+        self.set(&sequencer("_txnlog"), 4, &txn.to_le_bytes());
     }
 
     /// A walfs that starts here.
@@ -175,6 +221,42 @@ async fn a_table_that_somebody_wrote_into_stops_alone() {
     let problems = rounds.describe().problems;
     assert_eq!(problems.len(), 1);
     assert!(problems[0].problem.contains("commit 3 is not the primary's"), "{problems:?}");
+}
+
+#[tokio::test]
+async fn a_rename_that_the_server_appended_too_early_is_put_in_its_place() {
+    let mut world = World::new().await;
+    world.commits("plain~3", 3, 3).await;
+    let (mut reader, mut rounds, _) = world.start().await;
+    world.applied("plain~3", 3);
+    world.renames("plain~3", 3, "other").await;
+    world.renamed_here("plain~3", 2, "other");
+    reader.follower.step().await;
+    rounds.begin();
+    for _ in 0..3 {
+        rounds.round().await.unwrap();
+    }
+    assert_eq!(world.published("plain~3"), 4);
+    let record = |txn: u64| world.number("plain~3/txn_seq/_txnlog", 76 + (txn - 1) * 28 + 20);
+    assert_eq!([record(2), record(3), record(4)], [101, 102, 100], "the primary's times");
+    assert!(rounds.describe().problems.iter().all(|it| !it.problem.contains("somebody")));
+}
+
+#[tokio::test]
+async fn another_rename_than_the_primarys_is_what_somebody_wrote() {
+    let mut world = World::new().await;
+    world.commits("plain~3", 3, 3).await;
+    let (mut reader, mut rounds, _) = world.start().await;
+    world.applied("plain~3", 3);
+    world.renames("plain~3", 3, "other").await;
+    world.renamed_here("plain~3", 2, "mine");
+    reader.follower.step().await;
+    rounds.begin();
+    for _ in 0..3 {
+        rounds.round().await.unwrap();
+    }
+    let problems = rounds.describe().problems;
+    assert!(problems[0].problem.contains("commit 2 is not the primary's"), "{problems:?}");
 }
 
 #[tokio::test]

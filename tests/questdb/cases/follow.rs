@@ -175,6 +175,33 @@ fn a_table_dropped_while_a_replicas_walfs_was_away_is_dropped() {
 }
 
 #[test]
+fn a_view_is_made_before_its_base_changes() {
+    let Some(world) = World::new() else { return };
+    let (primary, mut replica) = pair(&world);
+    let source = primary.client();
+    for name in ["renamed", "altered", "dropped"] {
+        table(source, name);
+        rows(source, name, 100);
+    }
+    equal(source, replica.client());
+    replica.view.kill();
+    replica.view.clear();
+    for name in ["renamed", "altered", "dropped"] {
+        source.query(&format!(
+            "CREATE MATERIALIZED VIEW view_of_{name} WITH BASE {name} AS
+             (SELECT ts, count() c, sum(n) total FROM {name} SAMPLE BY 1h) PARTITION BY DAY"
+        ));
+    }
+    settle(source);
+    source.query("RENAME TABLE renamed TO other");
+    source.query("ALTER TABLE altered DROP COLUMN n");
+    source.query("DROP TABLE dropped");
+    settle(source);
+    replica.view.remount();
+    equal(source, replica.client());
+}
+
+#[test]
 fn rows_that_come_into_a_segment_which_the_server_has_open_arrive() {
     let Some(world) = World::new() else { return };
     let mut server = Server::primary(&world, "primary");

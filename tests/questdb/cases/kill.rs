@@ -1,11 +1,12 @@
 //! Any of the four processes is killed at any moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::client::word;
-use crate::compare::{Progress, equal, progress};
+use crate::compare::{equal, settle};
 use crate::ledger::{Ledger, ledger_of};
 use crate::load::{Load, Until};
 use crate::pair::{Primary, Replica, pair};
@@ -14,6 +15,16 @@ use crate::world::World;
 /// Moments that fit no rhythm of anybody's.
 fn odd_moment(round: u64) -> Duration {
     Duration::from_millis(200 + round * 397 % 1500)
+}
+
+/// What is under way meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Under {
+    /// Everything that a table can meet.
+    Everything,
+    /// Rows. A server whose files answer with errors in the middle of an ALTER breaks its own
+    /// table, walfs or not.
+    Rows,
 }
 
 /// What a blow may cost.
@@ -26,11 +37,22 @@ enum Loss {
     Unshipped,
 }
 
-fn killing(rounds: u64, loss: Loss, mut strike: impl FnMut(&mut Primary, &mut Replica)) {
+fn killing(
+    rounds: u64,
+    (under, loss): (Under, Loss),
+    mut strike: impl FnMut(&mut Primary, &mut Replica),
+) {
     let Some(world) = World::new() else { return };
     let (mut primary, mut replica) = pair(&world);
     let ledger = Ledger::start(primary.client());
-    let load = Load::start(primary.client(), rounds, 2, Until::Stopped);
+    let load = match under {
+        Under::Everything => Load::start(primary.client(), rounds, 2, Until::Stopped),
+        Under::Rows => {
+            Load::start(primary.client(), rounds, 2, Until::Steps(20)).finish();
+            settle(primary.client());
+            Load::of_rows(primary.client(), rounds, 2, Until::Stopped)
+        }
+    };
     let mut shipped = BTreeSet::new();
     for round in 0..rounds {
         ledger.wait_for(5);
@@ -54,48 +76,49 @@ fn killing(rounds: u64, loss: Loss, mut strike: impl FnMut(&mut Primary, &mut Re
     }
 }
 
-/// Whatever the replica has applied, the primary knows of.
+/// Whatever a server of the replica may see, the primary has. Names are given again, and servers
+/// remember: the logs themselves are compared, the replica's first.
 fn never_ahead(primary: &Primary, replica: &Replica) {
-    let Ok(shown) = progress(replica.client()) else { return };
-    let Ok(known) = progress(primary.client()) else { return };
-    let directories = |rows: Vec<Vec<serde_json::Value>>| -> BTreeSet<String> {
-        rows.iter().filter_map(|row| row.first()).map(word).collect()
-    };
-    // A name may have been given to another table meanwhile: only what both call the same counts.
-    let question = "SELECT directoryName || ' ' || table_name FROM tables() WHERE walEnabled";
-    let (Ok(here), Ok(there)) = (replica.client().sql(question), primary.client().sql(question))
-    else {
-        return;
-    };
-    let (here, there) = (directories(here), directories(there));
-    for same in here.intersection(&there) {
-        let Some((_, name)) = same.split_once(' ') else { continue };
-        if let (Some(Progress { applied, .. }), Some(table)) = (shown.get(name), known.get(name)) {
-            assert!(*applied <= table.known, "{name}: shown {applied}, known {}", table.known);
+    let shown = logged(&replica.server.database());
+    let known = logged(&primary.server.database());
+    for (table, shown) in shown {
+        if let Some(known) = known.get(&table) {
+            assert!(shown <= *known, "{table}: shown {shown}, known {known}");
         }
     }
 }
 
+/// How many commits each table's log names, by directory.
+fn logged(database: &Path) -> BTreeMap<String, i64> {
+    let directories = fs::read_dir(database).into_iter().flatten().flatten();
+    let logged = directories.filter_map(|directory| {
+        let log = fs::read(directory.path().join("txn_seq/_txnlog")).ok()?;
+        let count = i64::from_le_bytes(log.get(4..12)?.try_into().ok()?);
+        Some((directory.file_name().into_string().ok()?, count))
+    });
+    logged.collect()
+}
+
 fn the_replicas_server(rounds: u64) {
-    killing(rounds, Loss::Nothing, |_, replica| {
+    killing(rounds, (Under::Everything, Loss::Nothing), |_, replica| {
         replica.server.kill();
         replica.server.start();
     });
 }
 
 fn the_replicas_walfs(rounds: u64) {
-    killing(rounds, Loss::Nothing, |_, replica| replica.lose_walfs());
+    killing(rounds, (Under::Everything, Loss::Nothing), |_, replica| replica.lose_walfs());
 }
 
 fn the_primarys_server(rounds: u64) {
-    killing(rounds, Loss::Nothing, |primary, _| {
+    killing(rounds, (Under::Everything, Loss::Nothing), |primary, _| {
         primary.server.kill();
         primary.server.start();
     });
 }
 
 fn the_primarys_walfs(rounds: u64) {
-    killing(rounds, Loss::Unshipped, |primary, _| primary.lose_walfs());
+    killing(rounds, (Under::Rows, Loss::Unshipped), |primary, _| primary.lose_walfs());
 }
 
 #[test]
