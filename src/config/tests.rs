@@ -111,3 +111,17 @@ fn every_option_appears_wherever_options_are_rendered() {
         assert!(render::roff().contains(&render::roff_escape(&row.usage())), "{}", row.name);
     }
 }
+
+#[test]
+fn a_primary_may_ask_its_server_too() {
+    let words = "primary,questdb=127.0.0.1:8812,questdb_password_file=/etc/password";
+    let Role::Primary { server: Some(server), .. } = Config::parse([words]).unwrap().role else {
+        panic!("there is a server")
+    };
+    assert_eq!(
+        (server.host.as_str(), server.port, server.user.as_str()),
+        ("127.0.0.1", 8812, "admin")
+    );
+    assert!(Config::parse(["primary,questdb=127.0.0.1:8812"]).is_err(), "as whom?");
+    assert!(Config::parse(["primary,database=/db"]).is_err(), "nothing is delivered to a primary");
+}

@@ -27,6 +27,8 @@ pub mod recorded;
 mod shipped;
 #[cfg(test)]
 mod shipping;
+#[cfg(test)]
+mod traces;
 
 pub use files::{FileId, Files, Found, Kind, OpenFile};
 pub use plan::{Look, Plan, Removal, Role, Scope, Step};

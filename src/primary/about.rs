@@ -91,3 +91,41 @@ impl Teller {
         all.into_iter().skip(old).filter(|it| self.disk.has_directory(&it.table)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuse::mirror::{Mirror, TTL_ALONE};
+    use crate::layout::questdb::Questdb;
+
+    fn teller(directory: &std::path::Path) -> Teller {
+        let directory = Arc::new(std::fs::File::open(directory).unwrap().into());
+        let mirror = Arc::new(Mirror::new(Arc::clone(&directory), TTL_ALONE).unwrap());
+        let disk = Arc::new(LocalDisk::open(directory, mirror).unwrap());
+        Teller { disk, layout: Arc::new(Questdb), front: Arc::default(), agent: None }
+    }
+
+    fn told(teller: &Teller) -> About {
+        About::from_json(&teller.disk.about().unwrap().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_was_found_in_commits_is_remembered_for_as_long_as_its_table_is_there() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("t~1/txn_seq")).unwrap();
+        let found = LeftOut { table: "t~1".into(), commit: Some(3), what: "x".into() };
+        let first = teller(root.path());
+        first.front.note(|account| account.left_out.push(found.clone()));
+        first.tell(None).unwrap();
+        assert!(first.front.ticks.take().paths.contains(&About::path()), "it is to be shipped");
+        first.tell(None).unwrap();
+        assert!(first.front.ticks.take().is_empty(), "nothing new is nothing to ship");
+        drop(first);
+        let second = teller(root.path());
+        second.tell(Some("9.3.4")).unwrap();
+        assert_eq!(told(&second), About { server: Some("9.3.4".into()), left_out: vec![found] });
+        std::fs::remove_dir_all(root.path().join("t~1")).unwrap();
+        second.tell(None).unwrap();
+        assert_eq!(told(&second), About::default(), "nobody may ask the server any more");
+    }
+}

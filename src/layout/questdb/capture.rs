@@ -393,3 +393,5 @@ fn invalid(text: String) -> io::Error {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traces;
