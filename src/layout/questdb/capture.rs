@@ -331,8 +331,11 @@ impl<'a> Capture<'a> {
             return Ok(());
         }
         let mut ranges = match planned {
-            Some(planned) => std::iter::once((planned / BLOCK * BLOCK).min(size)..size).collect(),
-            None => differing(file, shipped, compare_from(path, shipped, size)..size)?,
+            Some(planned) => std::iter::once(settled(path, planned).min(size)..size).collect(),
+            None => {
+                let from = settled(path, shipped.end()).min(size / BLOCK * BLOCK);
+                differing(file, shipped, from..size)?
+            }
         };
         ranges.retain(|range| !range.is_empty());
         if ranges.is_empty() && planned.or(shipped.open_size()) != Some(size) {
@@ -361,9 +364,15 @@ fn worth_sealing(files: Option<Vec<(RelPath, u64)>>) -> Option<Vec<(RelPath, u64
     files.filter(|files| files.iter().map(|(_, size)| size).sum::<u64>() >= SEAL_MIN)
 }
 
-/// Where to begin to compare: what was committed in front of the last block cannot change.
-fn compare_from(path: &RelPath, shipped: Shipped<'_>, size: u64) -> u64 {
-    if may_change(path) { 0 } else { shipped.last_block().min(size / BLOCK * BLOCK) }
+/// Up to where the blocks of a file that was shipped up to `end` can never change: all that was
+/// committed, but what stands where the next event begins, which may be cut by a block's border.
+fn settled(path: &RelPath, end: u64) -> u64 {
+    let last = match path.name() {
+        "_event" => end.saturating_sub(event::SENTINEL),
+        _ if may_change(path) => 0,
+        _ => end,
+    };
+    last / BLOCK * BLOCK
 }
 
 /// Whether the file may have other bytes of the same length: the structure of a segment without
