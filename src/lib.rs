@@ -21,9 +21,9 @@
 //! `cli::mount` is a mount from its words to its end.
 //!
 //! Arrows point down: `cli` may use everything; `config` fills in the settings of `primary`,
-//! `replica` and `fuse`; `primary` and `replica` use `fuse`, `layout`, `store` and `volume`, and do
-//! not know each other; `layout`, `store` and `fuse` use `volume`; `volume` uses nothing of ours and
-//! does no I/O. `tests/tidy.rs` watches.
+//! `replica` and `fuse`; `primary` and `replica` use `fuse`, `layout`, `server`, `store` and
+//! `volume`, and do not know each other; `layout`, `store` and `fuse` use `volume`; `server` and
+//! `volume` use nothing of ours, and `volume` does no I/O. `tests/tidy.rs` watches.
 //!
 //! # What is nowhere
 //!
@@ -61,5 +61,6 @@ pub mod fuse;
 pub mod layout;
 pub mod primary;
 pub mod replica;
+pub mod server;
 pub mod store;
 pub mod volume;

@@ -12,9 +12,11 @@ use crate::fuse::filesystem::FileSystem;
 use crate::fuse::mirror::{Mirror, TTL_ALONE};
 use crate::fuse::status::Status;
 use crate::layout::Layout;
+use crate::server::{Address, Agent};
 use crate::store::{Chain, Store};
 use crate::volume::Clock;
 
+use super::about::Teller;
 use super::barrier::State;
 use super::front::{Front, Leftover};
 use super::hooks::Hooks;
@@ -42,6 +44,8 @@ pub struct Setup {
     pub settings: Settings,
     /// Who wants to be primary of what.
     pub applicant: Applicant,
+    /// The database's server, if it may be asked.
+    pub server: Option<Address>,
 }
 
 /// A running primary.
@@ -137,7 +141,7 @@ fn reign_on_this_thread(
         Err(error) => return give_up(began, error.into()),
     };
     runtime.block_on(async {
-        let Setup { store, layout, clock, settings, applicant, .. } = setup;
+        let Setup { store, layout, clock, settings, applicant, server, .. } = setup;
         let chain = Chain::new(store.clone());
         let reign = begin(&chain, &*disk, &*layout, &applicant, &*clock, &mut means).await;
         let note = Note::recall(&*disk).map_err(StartError::from);
@@ -153,6 +157,12 @@ fn reign_on_this_thread(
             return nothing();
         }
         let _alarm = Alarm { front: Arc::clone(&front), durability: settings.durability };
+        if layout.is_delivered() {
+            let agent = server.map(Agent::new);
+            let (disk, layout) = (Arc::clone(&disk), Arc::clone(&layout));
+            // Ends with the runtime.
+            tokio::spawn(Teller { disk, layout, front: Arc::clone(&front), agent }.run());
+        }
         let parts = Parts { disk, layout, store, clock, settings, front };
         Pipeline::new(parts, reign).run().await
     })

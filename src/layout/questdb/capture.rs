@@ -19,17 +19,15 @@ use std::io;
 use crate::layout::shipped::{Shipped, differing, tails};
 use crate::layout::{Files, Look, OpenFile, Plan, Scope, Step};
 use crate::volume::edit::BLOCK;
-use crate::volume::{Manifest, RelPath};
+use crate::volume::{About, LeftOut, Manifest, RelPath};
 
 use super::names::{Name, Segment, SequencerFile, Table};
 use super::parts::Parts;
 use super::sequencer::{self, Log};
 use super::txnlog::{Record, What, read_records};
 use super::wanted::Wanted;
-use super::{event, registry};
+use super::{event, left_out, registry};
 
-/// A segment with less than this stays in the batches that brought it.
-const SEAL_MIN: u64 = 256 << 10;
 /// Commits are published in pieces of so many at least…
 const PIECE_MIN: u64 = 64;
 /// …and a backlog in so many pieces at most, so that replicas see it grow.
@@ -55,6 +53,9 @@ pub(super) fn capture(look: &Look<'_>) -> io::Result<Plan> {
     }
     for segment in &wanted.segments {
         capture.seal(segment)?;
+    }
+    if wanted.about {
+        capture.about()?;
     }
     Ok(capture.finish())
 }
@@ -101,6 +102,7 @@ struct Capture<'a> {
     look: &'a Look<'a>,
     steps: Vec<Step>,
     problems: Vec<String>,
+    left_out: Vec<LeftOut>,
     /// The sizes that files have once the steps so far count, where these change them.
     planned: BTreeMap<RelPath, u64>,
     /// The segments that the steps seal.
@@ -116,6 +118,7 @@ impl<'a> Capture<'a> {
             look,
             steps: Vec::new(),
             problems: Vec::new(),
+            left_out: Vec::new(),
             planned: BTreeMap::new(),
             sealed: BTreeSet::new(),
             txns: 0,
@@ -124,9 +127,11 @@ impl<'a> Capture<'a> {
     }
 
     fn finish(self) -> Plan {
-        let database = self.last.map(|(table, txn)| format!("{table} txn {txn}"));
+        let last = self.last.as_ref();
+        let database = last.map(|(table, txn)| format!("{table} txn {txn}"));
         let backlog = self.steps.iter().map(Step::bytes).sum();
-        Plan { steps: self.steps, database, backlog, problems: self.problems }
+        let Self { steps, problems, left_out, .. } = self;
+        Plan { steps, database, backlog, problems, left_out }
     }
 
     /// Ships the commits that the store lacks of a table.
@@ -188,7 +193,8 @@ impl<'a> Capture<'a> {
             }
         }
         for (segment, last) in &segments {
-            self.segment(segment, *last)?;
+            let statements = self.segment(segment, *last)?;
+            self.left_out.extend(left_out::commits(segment, (after, &records), &statements));
         }
         if let Some(structure) = structure {
             self.changes(table, structure)?;
@@ -202,23 +208,24 @@ impl<'a> Capture<'a> {
         Ok(())
     }
 
-    /// Ships a segment up to its event `last`.
-    fn segment(&mut self, segment: &Segment, last: u64) -> io::Result<()> {
+    /// Ships a segment up to its event `last`. Returns the statements that this brings.
+    fn segment(&mut self, segment: &Segment, last: u64) -> io::Result<Vec<(u64, String)>> {
+        let nothing = Ok(Vec::new());
         if self.sealed.contains(segment) {
-            return Ok(());
+            return nothing;
         }
-        let Some(parts) = Parts::open(self.look.files, segment)? else { return Ok(()) };
+        let Some(parts) = Parts::open(self.look.files, segment)? else { return nothing };
         let is_new = !self.look.shipped.files.contains_key(&parts.events.0)
             && !self.planned.contains_key(&parts.events.0);
-        if is_new && self.seal_unshipped(segment, &parts)? {
-            return Ok(());
-        }
         let first = event::records_in(self.size_of(&parts.index.0));
         if first > last || Shipped::of(self.look.shipped, &parts.events.0).is_sealed() {
-            return Ok(());
+            return nothing;
         }
         let events = event::read(&*parts.events.1, &*parts.index.1, (first, last))?
             .ok_or_else(|| invalid(format!("{segment} lacks event {last}, which was committed")))?;
+        if is_new && self.seal_unshipped(segment, &parts)? {
+            return Ok(events.statements);
+        }
         if let Some((path, file)) = &parts.meta {
             self.grow(&**file, path, parts.columns.len)?;
         }
@@ -230,12 +237,13 @@ impl<'a> Capture<'a> {
             }
         }
         self.grow(&*parts.index.1, &parts.index.0, events.index_len)?;
-        self.grow(&*parts.events.1, &parts.events.0, events.len)
+        self.grow(&*parts.events.1, &parts.events.0, events.len)?;
+        Ok(events.statements)
     }
 
     /// A segment that was written within one interval is shipped once, sealed, and never as tail.
     fn seal_unshipped(&mut self, segment: &Segment, parts: &Parts) -> io::Result<bool> {
-        let Some(files) = worth_sealing(parts.finished(self.look.files, segment)?) else {
+        let Some(files) = parts.worth_sealing(self.look.files, segment)? else {
             return Ok(false);
         };
         self.sealed.insert(segment.clone());
@@ -252,7 +260,7 @@ impl<'a> Capture<'a> {
         if Shipped::of(self.look.shipped, &parts.events.0).is_sealed() {
             return Ok(());
         }
-        let Some(files) = worth_sealing(parts.finished(self.look.files, segment)?) else {
+        let Some(files) = parts.worth_sealing(self.look.files, segment)? else {
             return Ok(());
         };
         if files.iter().all(|(path, size)| self.has(path) && self.size_of(path) == *size) {
@@ -291,6 +299,18 @@ impl<'a> Capture<'a> {
         }
         if let Some(content) = sequencer::read_meta(self.look.files, &path, structure)? {
             self.set(path, content);
+        }
+        Ok(())
+    }
+
+    /// Ships what walfs itself has to say, if it is still here.
+    fn about(&mut self) -> io::Result<()> {
+        let path = About::path();
+        let content = sequencer::read_small(self.look.files, &path)?;
+        if let Some(content) = content {
+            self.set(path, content);
+        } else if self.look.shipped.files.contains_key(&path) {
+            self.steps.push(Step::Remove { path });
         }
         Ok(())
     }
@@ -359,11 +379,6 @@ impl<'a> Capture<'a> {
     }
 }
 
-/// The files of a finished segment, if they are worth an object.
-fn worth_sealing(files: Option<Vec<(RelPath, u64)>>) -> Option<Vec<(RelPath, u64)>> {
-    files.filter(|files| files.iter().map(|(_, size)| size).sum::<u64>() >= SEAL_MIN)
-}
-
 /// Up to where the blocks of a file that was shipped up to `end` can never change: all that was
 /// committed, but what stands where the next event begins, which may be cut by a block's border.
 fn settled(path: &RelPath, end: u64) -> u64 {
@@ -387,3 +402,5 @@ fn invalid(text: String) -> io::Error {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traces;

@@ -82,9 +82,20 @@ impl Parts {
         Ok(sizes)
     }
 
+    /// The files of a segment that is finished and worth an object, and their lengths.
+    pub(super) fn worth_sealing(
+        &self,
+        files: &dyn Files,
+        segment: &Segment,
+    ) -> io::Result<Option<Vec<(RelPath, u64)>>> {
+        let finished = self.finished(files, segment)?;
+        let len = |all: &[(RelPath, u64)]| all.iter().map(|(_, size)| size).sum::<u64>();
+        Ok(finished.filter(|all| len(all) >= SEAL_MIN))
+    }
+
     /// The files and their lengths, if nobody writes to them any more and each is as long as the
     /// events tell: then the writer cut and closed them.
-    pub(super) fn finished(
+    fn finished(
         &self,
         files: &dyn Files,
         segment: &Segment,
@@ -120,6 +131,8 @@ impl Parts {
     }
 }
 
+/// A segment with less than this stays in the batches that brought it.
+const SEAL_MIN: u64 = 256 << 10;
 /// The structure of a segment is small; what is larger is something else.
 const META_MAX: u64 = 1 << 20;
 

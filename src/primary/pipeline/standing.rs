@@ -7,6 +7,7 @@ use tokio::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 use crate::layout::Scope;
+use crate::volume::LeftOut;
 
 use super::super::barrier::State;
 use super::super::capture;
@@ -113,6 +114,18 @@ impl Pipeline {
         }
         if *known != stayed {
             front.note(|account| account.flaws = stayed);
+        }
+    }
+
+    /// These commits mean nothing to a replica: an operator hears it, once.
+    pub(super) fn tell_left_out(&self, mut found: Vec<LeftOut>) {
+        let front = &self.parts.front;
+        found.retain(|it| !front.account().left_out.contains(it));
+        for LeftOut { table, commit, what } in &found {
+            warn!(table, commit, "not replicated: {what}");
+        }
+        if !found.is_empty() {
+            front.note(|account| account.left_out.extend(found));
         }
     }
 

@@ -44,6 +44,7 @@ impl Delivered {
             return Err(self.drifted(log.txns + 1));
         }
         let after = published.saturating_sub(COMPARED).min(applied);
+        let after = self.kept_after(ground, log.form, (after, published)).min(applied);
         let theirs = source.records(&self.table, log.form, (after, published)).await?;
         let mine = self.records_here(ground, log, (after, published))?;
         match compare(log.form, after, &mine, &theirs) {
@@ -150,6 +151,16 @@ impl Delivered {
             ground.root.owner.put(&directory.join(path), &content)?;
         }
         Ok(())
+    }
+
+    /// The server removes the first parts of its log once they are applied: after which commit
+    /// there are records.
+    fn kept_after(&self, ground: &Ground, form: Form, (after, upto): (u64, u64)) -> u64 {
+        let Form::Parts(count) = form else { return after };
+        let path = |part| ground.root.sequencer(&self.table, SequencerFile::Part(part));
+        let kept = (after / count..).take_while(|part| part * count < upto);
+        let kept = kept.map(|part| (part, path(part))).find(|(_, path)| path.exists());
+        kept.map_or(upto, |(part, _)| after.max(part * count))
     }
 
     fn records_here(

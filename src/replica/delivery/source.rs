@@ -11,7 +11,7 @@ use crate::layout::questdb::txns_in;
 use crate::replica::reading::ReadError;
 use crate::replica::shown::Shown;
 use crate::replica::view::View;
-use crate::volume::{File, RelPath};
+use crate::volume::{About, File, RelPath};
 
 use super::trouble::Trouble;
 
@@ -33,6 +33,11 @@ impl Source {
         let mut tables: Vec<_> = names.iter().filter_map(|(name, _)| Table::parse(name)).collect();
         tables.sort_by_key(Table::id);
         tables
+    }
+
+    /// What the volume says of the primary's database besides its log.
+    pub(super) fn about(&self) -> About {
+        About::of(&self.view.manifest).unwrap_or_default()
     }
 
     pub(super) fn file(&self, path: &RelPath) -> Option<&Arc<File>> {

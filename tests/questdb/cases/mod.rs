@@ -8,6 +8,7 @@ mod kill;
 mod lock_down;
 mod many;
 mod outage;
+mod parts;
 mod primary;
 mod promotion;
 mod small_cache;
