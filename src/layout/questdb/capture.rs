@@ -22,7 +22,7 @@ use crate::volume::edit::BLOCK;
 use crate::volume::{About, LeftOut, Manifest, RelPath};
 
 use super::names::{Name, Segment, SequencerFile, Table};
-use super::parts::Parts;
+use super::parts::{Parts, may_change, settled};
 use super::sequencer::{self, Log};
 use super::txnlog::{Record, What, read_records};
 use super::wanted::Wanted;
@@ -377,23 +377,6 @@ impl<'a> Capture<'a> {
     fn has(&self, path: &RelPath) -> bool {
         self.planned.contains_key(path) || self.look.shipped.files.contains_key(path)
     }
-}
-
-/// Up to where the blocks of a file that was shipped up to `end` can never change: all that was
-/// committed, but what stands where the next event begins, which may be cut by a block's border.
-fn settled(path: &RelPath, end: u64) -> u64 {
-    let last = match path.name() {
-        "_event" => end.saturating_sub(event::SENTINEL),
-        _ if may_change(path) => 0,
-        _ => end,
-    };
-    last / BLOCK * BLOCK
-}
-
-/// Whether the file may have other bytes of the same length: the structure of a segment without
-/// rows is written again when the table's changes.
-fn may_change(path: &RelPath) -> bool {
-    path.name() == "_meta"
 }
 
 fn invalid(text: String) -> io::Error {
