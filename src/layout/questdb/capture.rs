@@ -22,7 +22,7 @@ use crate::volume::edit::BLOCK;
 use crate::volume::{About, LeftOut, Manifest, RelPath};
 
 use super::names::{Name, Segment, SequencerFile, Table};
-use super::parts::Parts;
+use super::parts::{Parts, may_change, settled};
 use super::sequencer::{self, Log};
 use super::txnlog::{Record, What, read_records};
 use super::wanted::Wanted;
@@ -351,8 +351,11 @@ impl<'a> Capture<'a> {
             return Ok(());
         }
         let mut ranges = match planned {
-            Some(planned) => std::iter::once((planned / BLOCK * BLOCK).min(size)..size).collect(),
-            None => differing(file, shipped, compare_from(path, shipped, size)..size)?,
+            Some(planned) => std::iter::once(settled(path, planned).min(size)..size).collect(),
+            None => {
+                let from = settled(path, shipped.end()).min(size / BLOCK * BLOCK);
+                differing(file, shipped, from..size)?
+            }
         };
         ranges.retain(|range| !range.is_empty());
         if ranges.is_empty() && planned.or(shipped.open_size()) != Some(size) {
@@ -374,17 +377,6 @@ impl<'a> Capture<'a> {
     fn has(&self, path: &RelPath) -> bool {
         self.planned.contains_key(path) || self.look.shipped.files.contains_key(path)
     }
-}
-
-/// Where to begin to compare: what was committed in front of the last block cannot change.
-fn compare_from(path: &RelPath, shipped: Shipped<'_>, size: u64) -> u64 {
-    if may_change(path) { 0 } else { shipped.last_block().min(size / BLOCK * BLOCK) }
-}
-
-/// Whether the file may have other bytes of the same length: the structure of a segment without
-/// rows is written again when the table's changes.
-fn may_change(path: &RelPath) -> bool {
-    path.name() == "_meta"
 }
 
 fn invalid(text: String) -> io::Error {

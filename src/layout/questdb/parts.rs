@@ -4,6 +4,7 @@ use std::io;
 
 use crate::layout::{Files, OpenFile};
 use crate::volume::RelPath;
+use crate::volume::edit::BLOCK;
 
 use super::event;
 use super::names::{Segment, SequencerFile};
@@ -138,4 +139,21 @@ const META_MAX: u64 = 1 << 20;
 
 fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+/// Up to where the blocks of a file that was shipped up to `end` can never change: all that was
+/// committed, but what stands where the next event begins, which may be cut by a block's border.
+pub(super) fn settled(path: &RelPath, end: u64) -> u64 {
+    let last = match path.name() {
+        "_event" => end.saturating_sub(event::SENTINEL),
+        _ if may_change(path) => 0,
+        _ => end,
+    };
+    last / BLOCK * BLOCK
+}
+
+/// Whether the file may have other bytes of the same length: the structure of a segment without
+/// rows is written again when the table's changes.
+pub(super) fn may_change(path: &RelPath) -> bool {
+    path.name() == "_meta"
 }

@@ -44,7 +44,6 @@ fn killing(
 ) {
     let Some(world) = World::new() else { return };
     let (mut primary, mut replica) = pair(&world);
-    let ledger = Ledger::start(primary.client());
     let load = match under {
         Under::Everything => Load::start(primary.client(), rounds, 2, Until::Stopped),
         Under::Rows => {
@@ -53,6 +52,7 @@ fn killing(
             Load::of_rows(primary.client(), rounds, 2, Until::Stopped)
         }
     };
+    let ledger = Ledger::start(primary.client());
     let mut shipped = BTreeSet::new();
     for round in 0..rounds {
         ledger.wait_for(5);

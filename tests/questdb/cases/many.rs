@@ -9,12 +9,26 @@ use std::time::{Duration, Instant};
 use crate::cases::follow::{rows, table};
 use crate::compare::{catch_up_within, equal, names, same};
 use crate::pair::{Primary, Replica, pair};
+use crate::server::Server;
 use crate::world::World;
+
+/// A thousand tables take no more of a disk than they need.
+const SMALL: [&str; 3] = [
+    "cairo.writer.data.append.page.size=65536",
+    "cairo.wal.writer.data.append.page.size=65536",
+    "cairo.o3.column.memory.size=65536",
+];
 
 fn tables_in_one_stream(count: u32) {
     let Some(world) = World::new() else { return };
-    let primary = Primary::start(&world, "primary", "interval=1s,node=primary");
-    let replica = Replica::start(&world, "replica", "node=replica");
+    let (mut source, mut target) =
+        (Server::primary(&world, "primary"), Server::replica(&world, "replica"));
+    for server in [&mut source, &mut target] {
+        SMALL.iter().for_each(|setting| server.configure(setting));
+    }
+    target.start();
+    let primary = Primary::over(&world, source, "interval=1s,node=primary");
+    let replica = Replica::of(&world, target, "node=replica");
     let source = primary.client();
     for number in 0..count {
         source.query(&format!(
