@@ -48,6 +48,8 @@
 //! | how is an object named? | [`volume::keys`] |
 //! | what do its bytes look like? | `docs/format.md`, `volume::codec` |
 //! | how does a server on a replica take in what is not its own directory? | `replica::delivery`; what is to be done, its layout decides |
+//! | how does walfs speak to a database's server? | [`server`]; what is said, its layout knows |
+//! | which settings does a server need? | [`layout::questdb::settings`] |
 //! | which errno? | `fuse::errno` |
 //! | which file speaks to the kernel, which to a cloud? | `fuse::adapter`, [`mod@store::connect`] |
 //! | can a store carry a volume, and at what cost? | [`store::doctor`] |

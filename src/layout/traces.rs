@@ -23,7 +23,9 @@ impl Recording {
     pub(super) fn put(&self, disk: &mut Recorded) -> Vec<String> {
         let gone: Vec<_> = disk.paths().map(ToString::to_string).collect();
         let gone: Vec<_> = gone.into_iter().filter(|path| !self.files.contains_key(path)).collect();
-        gone.iter().for_each(|path| disk.remove(path));
+        for path in &gone {
+            disk.remove(path);
+        }
         let mut touched = gone;
         for (path, bytes) in &self.files {
             if disk.bytes(path).as_ref() != Some(bytes) {

@@ -20,6 +20,8 @@ use super::ticks::Touch;
 
 /// How often to look.
 const EVERY: Duration = Duration::from_secs(3);
+/// So many tables are named.
+const TABLES_MAX: usize = 1000;
 /// So many commits are remembered; older ones are forgotten first.
 const COMMITS_MAX: usize = 1000;
 
@@ -74,7 +76,7 @@ impl Teller {
         let known = before.as_deref().and_then(About::from_json).unwrap_or_default();
         // A server that does not run is still what it was; one that nobody may ask is unknown.
         let server = version.map(str::to_owned).or(known.server.filter(|_| self.agent.is_some()));
-        let lasting = self.layout.left_out(&*self.disk)?;
+        let lasting = bounded(self.layout.left_out(&*self.disk)?);
         let commits = self.commits(known.left_out);
         let about = About { server, left_out: lasting.into_iter().chain(commits).collect() };
         self.front.note(|account| account.about = about.clone());
@@ -95,6 +97,17 @@ impl Teller {
         let old = all.len().saturating_sub(COMMITS_MAX);
         all.into_iter().skip(old).filter(|it| self.disk.has_directory(&it.table)).collect()
     }
+}
+
+/// The first of these, and how many more there are.
+fn bounded(mut tables: Vec<LeftOut>) -> Vec<LeftOut> {
+    let more = tables.len().saturating_sub(TABLES_MAX);
+    if more > 0 {
+        tables.truncate(TABLES_MAX);
+        let (table, what) = (format!("{more} more tables"), "are not replicated either".to_owned());
+        tables.push(LeftOut { table, commit: None, what });
+    }
+    tables
 }
 
 #[cfg(test)]

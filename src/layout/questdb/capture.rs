@@ -350,12 +350,11 @@ impl<'a> Capture<'a> {
         if planned.or(shipped.open_size()) == Some(size) && !may_change(path) {
             return Ok(());
         }
-        let mut ranges = match planned {
-            Some(planned) => std::iter::once(settled(path, planned).min(size)..size).collect(),
-            None => {
-                let from = settled(path, shipped.end()).min(size / BLOCK * BLOCK);
-                differing(file, shipped, from..size)?
-            }
+        let mut ranges = if let Some(planned) = planned {
+            std::iter::once(settled(path, planned).min(size)..size).collect()
+        } else {
+            let from = settled(path, shipped.end()).min(size / BLOCK * BLOCK);
+            differing(file, shipped, from..size)?
         };
         ranges.retain(|range| !range.is_empty());
         if ranges.is_empty() && planned.or(shipped.open_size()) != Some(size) {
