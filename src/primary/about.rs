@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::layout::Layout;
 use crate::layout::questdb::delivery::statements::{BUILD, version_of};
-use crate::server::Agent;
+use crate::server::{Agent, AgentError};
 use crate::volume::{About, LeftOut};
 
 use super::front::Front;
@@ -54,13 +54,18 @@ impl Teller {
         if !agent.is_there().await || *asked == agent.connections {
             return;
         }
-        match agent.run(BUILD).await {
-            Ok(rows) => {
-                (*asked, *version) = (agent.connections, version_of(&rows));
-                info!(server = %agent.name(), version = version.as_deref(), "the database's server");
+        let answer = agent.run(BUILD).await;
+        *version = match answer {
+            Ok(rows) => version_of(&rows),
+            Err(AgentError::Refused(why)) => {
+                warn!(server = %agent.name(), "does not tell its version: {why}");
+                None
             }
-            Err(error) => warn!(server = %agent.name(), "its version is not known: {error}"),
-        }
+            // It is asked again once it is back.
+            Err(AgentError::Away(_)) => return,
+        };
+        *asked = agent.connections;
+        info!(server = %agent.name(), version = version.as_deref(), "the database's server");
     }
 
     /// Writes the document if it would say something else.

@@ -5,6 +5,7 @@
 //! record    0 i32 length   4 i64 txn   12 i8 type   13 what the type has
 //!           types 0 and 3, rows: 13 i64 first row, 21 i64 row after the last
 //!           type 1, SQL: 13 i32 kind, 17 text (i32 length, UTF-16)
+//!           type 5, a view's definition: 13 text
 //! _event.i  i64 each: where record n begins, from 8 on; one more than there are records
 //! ```
 //!
@@ -26,6 +27,9 @@ const WITH_ROWS: [u8; 2] = [0, 3];
 /// The type of a statement that is carried out again (`WalTxnType.SQL`).
 const STATEMENT: u8 = 1;
 
+/// The type of a view's definition (`WalTxnType.VIEW_DEFINITION`).
+const DEFINITION: u8 = 5;
+
 /// The events of a segment up to one of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Events {
@@ -37,6 +41,18 @@ pub struct Events {
     pub rows: u64,
     /// The statements among the records that were read, each with its record's number.
     pub statements: Vec<(u64, String)>,
+}
+
+/// The definition that this record gives a view; `None` if it gives none.
+pub fn definition(record: &[u8]) -> Option<String> {
+    let is_definition = record.get(12) == Some(&DEFINITION);
+    is_definition.then(|| text_at(record, 13))?.map(|(query, _)| query)
+}
+
+/// Where a record begins and ends: its entry of the index, and the next one.
+pub fn bounds(entries: &[u8]) -> Option<(u64, u64)> {
+    let bound = |at| i64_at(entries, at).and_then(u64_of);
+    bound(0).zip(bound(8)).filter(|(start, end)| *start >= FIRST && start < end)
 }
 
 /// How many records an index of this length tells of.

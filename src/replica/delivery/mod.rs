@@ -7,6 +7,7 @@
 //! | `table` | one table: from the volume to what the server applied |
 //! | `attach` | the first look at a table's files |
 //! | `making`, `renames` | tables that begin, end, get another name |
+//! | `views` | views that are defined anew |
 //! | `bases` | views are made before the tables that they condense change |
 //! | `segments`, `lengths` | the segments in place, and whether they are complete |
 //! | `records` | records and changes of structure in place |
@@ -48,6 +49,7 @@ mod source;
 mod table;
 mod trouble;
 mod versions;
+mod views;
 
 #[cfg(test)]
 mod tests;

@@ -134,7 +134,7 @@ impl Rounds {
         }
         let Ground { agent: Some(agent), versions, .. } = &mut self.ground else { return };
         if let Err(error) = versions.ask(agent).await {
-            return warn!(server = %agent.name(), "its version is not known: {error}");
+            return debug!("the server went away at once: {error}");
         }
         self.connections = connections;
         self.ground.forget_suspended();

@@ -82,24 +82,16 @@ impl Source {
         Ok(Some(Log { head, form, txns: txns_in(&self.view.manifest, table, form) }))
     }
 
-    /// The bytes of the records after `after` up to `upto`.
+    /// The bytes of the records of the commits after the first of these up to the second.
     pub(super) async fn records(
         &self,
         table: &Table,
         form: Form,
-        (after, upto): (u64, u64),
+        txns: (u64, u64),
     ) -> Result<Vec<u8>, Trouble> {
         let mut bytes = Vec::new();
-        let mut txn = after;
-        while txn < upto {
-            let (file, start) = form.place(txn + 1);
-            let here = match form {
-                Form::Whole => upto - txn,
-                Form::Parts(count) => (upto - txn).min(count - txn % count),
-            };
-            let range = start..start + here * form.record();
+        for (file, range) in form.runs(txns) {
             bytes.extend(self.read(&table.sequencer(file), range).await?);
-            txn += here;
         }
         Ok(bytes)
     }

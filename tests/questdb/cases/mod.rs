@@ -14,3 +14,4 @@ mod promotion;
 mod small_cache;
 mod told;
 mod versions;
+mod views;

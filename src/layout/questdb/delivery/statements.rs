@@ -104,6 +104,11 @@ pub fn rename(name: &str, new_name: &str) -> String {
     format!("RENAME TABLE {} TO {}", quoted(name), quoted(new_name))
 }
 
+/// Gives a view another definition.
+pub fn redefine(name: &str, query: &str) -> String {
+    format!("ALTER VIEW {} AS ({query})", quoted(name))
+}
+
 /// Makes the server read a table's structure again.
 pub fn hydrate(name: &str) -> String {
     format!("SELECT hydrate_table_metadata('{}')", name.replace('\'', "''"))
