@@ -12,6 +12,7 @@
 
 mod bed;
 mod hosts;
+mod leftovers;
 mod lossy;
 
 use std::ops::Range;
@@ -46,6 +47,7 @@ async fn keeps_the_contract(bed: &Bed) {
     takes_large_bodies(&bed.fresh("body")).await;
     lists_and_deletes_many(&bed.fresh("many")).await;
     hides_what_is_not_ours(&bed.fresh("alien")).await;
+    leftovers::hides_and_sweeps_what_dead_writers_left(&bed.fresh("left")).await;
     has_one_winner_per_epoch(&bed.fresh("epoch"), Bed::rounds()).await;
 }
 
