@@ -9,6 +9,7 @@
 //! | `answers` | what a client's error means |
 //! | [`retry`] | our deadlines and back-off; the clients' own retries are off |
 //! | [`meter`] | requests and bytes by kind |
+//! | [`aims`], [`steering`] | lag and budget that were asked for, and the waits that follow |
 //! | [`chain`] | the links: append with read-back, catch-up in parallel |
 //! | [`checkpoints`] | whole manifests: where a reader of the chain begins |
 //! | [`election`] | the fence that makes a node the primary |
@@ -23,6 +24,7 @@
 //! An error is not an answer: what a failed create means is decided here, by reading the object
 //! back, and nowhere else.
 
+pub mod aims;
 mod answers;
 pub mod body;
 pub mod chain;
@@ -39,13 +41,16 @@ pub mod leftovers;
 pub mod meter;
 pub mod objects;
 pub mod retry;
+pub mod steering;
 pub mod volume;
 pub mod weather;
 
+pub use aims::{Aims, Budget, Side};
 pub use body::{Source, Uploaded, fetch_frames, upload};
 pub use chain::{Appended, Chain};
 pub use connect::{Place, connect};
 pub use election::{Candidate, Claimed};
 pub use objects::{Created, Store, StoreError};
 pub use retry::Patience;
+pub use steering::Steering;
 pub use volume::{check_layout, create_volume, find_volume};

@@ -13,6 +13,7 @@ use object_store::{
     Attributes, GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
     PutMultipartOptions, PutOptions,
 };
+use tokio::time::Instant;
 
 use super::Place;
 use super::answers::{self, Answer};
@@ -20,6 +21,9 @@ use super::leftovers::Workshop;
 use super::meter::{Meter, Request};
 use super::retry::{Attempts, Jitter, Patience, in_time};
 use crate::volume::keys::Key;
+
+/// A list is told in pages of so many names, each a request.
+const PAGE: usize = 1000;
 
 /// One volume's objects. Cheap to clone; clones share the meter.
 #[derive(Clone, Debug)]
@@ -186,6 +190,7 @@ impl Store {
             self.meter.count(Request::List);
             match self.list_once(&under).await {
                 Ok(found) => {
+                    (0..found.len() / PAGE).for_each(|_| self.meter.count(Request::List));
                     let mut listed: Vec<_> =
                         found.iter().filter_map(|meta| self.recognise(meta)).collect();
                     listed.sort_by_cached_key(|object| object.key.to_string());
@@ -236,6 +241,7 @@ impl Store {
     }
 
     async fn fetch(&self, key: &Key, options: GetOptions) -> Result<Bytes, Answer> {
+        let begun = Instant::now();
         let path = self.locate(&key.to_string());
         let answer = async {
             let patience = self.patience;
@@ -248,7 +254,11 @@ impl Store {
             let source = format!("{} of {expected} bytes came", bytes.len()).into();
             Err(object_store::Error::Generic { store: "length", source })
         };
-        match answer.await {
+        let answer = answer.await;
+        if matches!(key, Key::Link(_)) {
+            self.meter.took(Request::Get, begun.elapsed());
+        }
+        match answer {
             Ok(bytes) => {
                 self.meter.count(Request::Get);
                 self.meter.received(length(&bytes));
@@ -276,7 +286,12 @@ impl Store {
         let attributes = self.attributes.clone();
         let options = PutOptions { mode, attributes, ..PutOptions::default() };
         let (len, limit) = (length(&bytes), self.patience.to_transfer(length(&bytes)));
-        match in_time(limit, self.objects.put_opts(&path, bytes.into(), options)).await {
+        let begun = Instant::now();
+        let answer = in_time(limit, self.objects.put_opts(&path, bytes.into(), options)).await;
+        if matches!(key, Key::Link(_)) {
+            self.meter.took(request, begun.elapsed());
+        }
+        match answer {
             Ok(_) => {
                 self.meter.sent(len);
                 Ok(())
