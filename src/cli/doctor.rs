@@ -1,6 +1,5 @@
 //! `walfs doctor`: whether a store can carry a volume, and what to expect of it.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,10 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::config::value;
-use crate::store::doctor::cost::{Expectation, PriceTable};
+use crate::store::doctor::cost::Expectation;
 use crate::store::doctor::{self, Fit, Report, Verdict};
 
 use super::clock::SystemClock;
+use super::cost;
 use super::failure::{Exit, Failure};
 use super::output::{Align, bytes, columns, print, print_json, seconds};
 use super::reach::{self, HOW, WHERE};
@@ -71,7 +71,7 @@ impl Doctor {
             }
             None => INTERVALS.to_vec(),
         };
-        let table = self.table()?;
+        let table = cost::table("--prices", self.prices.as_deref())?;
         let (one, other) = reach::places(&self.url, &self.options)?;
         let bar = bar();
         let report = reach::block_on(async {
@@ -98,13 +98,6 @@ impl Doctor {
         }
         let needed = if self.replica { Fit::Replica } else { Fit::Primary };
         if told.report.fit >= needed { Ok(()) } else { Err(Failure::told(Exit::Error.code())) }
-    }
-
-    fn table(&self) -> Result<PriceTable, Failure> {
-        let Some(file) = &self.prices else { return Ok(PriceTable::built_in()) };
-        let bad = |why: String| Failure::error(format!("--prices {}: {why}", file.display()));
-        let text = fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
-        PriceTable::parse(&text).map_err(bad)
     }
 }
 

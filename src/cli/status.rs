@@ -9,12 +9,11 @@ use serde::Serialize;
 
 use crate::fuse::hidden;
 use crate::fuse::mounts;
-use crate::fuse::status::{Delivery, FILE, Status as Told, TableProblem};
+use crate::fuse::status::{Aims, Cost, Delivery, FILE, Status as Told, TableProblem};
 use crate::store::chain::Chain;
 use crate::volume::info::VolumeInfo;
 use crate::volume::{LeftOut, Manifest};
 
-use super::cost::Cost;
 use super::failure::{Exit, Failure};
 use super::output::{bytes, facts, print, print_json, seconds};
 use super::reach::{HOW, Reached, Which};
@@ -38,12 +37,7 @@ impl Status {
     pub fn run(self) -> Result<(), Failure> {
         if !self.what.contains("://") {
             let told = of_mount(Path::new(&self.what))?;
-            let cost = Cost::of(&told);
-            return if self.json {
-                print_json(&Mounted { told: &told, cost })
-            } else {
-                print(&describe_mount(&told, cost.as_ref()))
-            };
+            return if self.json { print_json(&told) } else { print(&describe_mount(&told)) };
         }
         let json = self.json;
         let which = Which { url: self.what, options: self.options };
@@ -53,14 +47,6 @@ impl Status {
             if json { print_json(&told) } else { print(&describe_volume(&told)) }
         })
     }
-}
-
-/// A mount's account of itself, and what that comes to.
-#[derive(Debug, Serialize)]
-struct Mounted<'a> {
-    #[serde(flatten)]
-    told: &'a Told,
-    cost: Option<Cost>,
 }
 
 /// What a mount tells about itself.
@@ -165,7 +151,7 @@ fn describe_volume(told: &Contents) -> String {
     ])
 }
 
-fn describe_mount(told: &Told, cost: Option<&Cost>) -> String {
+fn describe_mount(told: &Told) -> String {
     let backlog = told.backlog_bytes.map(|backlog| match told.backlog_seconds {
         Some(age) => format!("{}, the oldest {} old", bytes(backlog), seconds(age)),
         None => bytes(backlog),
@@ -202,10 +188,45 @@ fn describe_mount(told: &Told, cost: Option<&Cost>) -> String {
         ("settings", listed(Some(&told.warnings))),
         ("requests", Some(counts(&told.requests)).filter(|text| !text.is_empty())),
         ("bytes", Some(counts(&told.bytes)).filter(|text| !text.is_empty())),
-        ("cost", cost.map(Cost::words)),
+        ("cost", told.cost.as_ref().map(cost)),
+        ("max lag", told.aims.as_ref().and_then(max_lag)),
+        ("budget", told.aims.as_ref().and_then(budget)),
+        ("waits", told.aims.as_ref().map(waits)),
+        ("missed", told.aims.as_ref().and_then(|aims| aims.missed.first().cloned())),
+        ("missed too", told.aims.as_ref().and_then(|aims| others(&aims.missed))),
         ("passthrough", Some(if told.passthrough { "yes" } else { "no" }.to_owned())),
         ("pid", Some(told.pid.to_string())),
     ])
+}
+
+fn cost(cost: &Cost) -> String {
+    let Cost { dollars_per_month, prices_as_of } = cost;
+    format!("${dollars_per_month:.2} per month for requests, at prices of {prices_as_of}")
+}
+
+fn max_lag(aims: &Aims) -> Option<String> {
+    aims.max_lag_seconds.map(seconds)
+}
+
+fn budget(aims: &Aims) -> Option<String> {
+    let (month, hour) = (aims.budget_dollars_per_month?, aims.last_hour_dollars?);
+    let each = month / 720.0;
+    Some(format!("${month:.2} per month, ${each:.4} an hour; the last hour came to ${hour:.4}"))
+}
+
+/// What the mount makes of its aims.
+fn waits(aims: &Aims) -> String {
+    let wait = |name, wait: Option<f64>| wait.map(|wait| format!("{name}={}", seconds(wait)));
+    let all = [
+        wait("interval", aims.interval_seconds),
+        wait("poll", aims.poll_seconds),
+        wait("poll_max", aims.poll_max_seconds),
+    ];
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn others(missed: &[String]) -> Option<String> {
+    missed.get(1..).filter(|rest| !rest.is_empty()).map(|rest| rest.join("; "))
 }
 
 /// How far the tables are that a server takes in.

@@ -41,6 +41,8 @@ pub struct Config {
     pub passthrough: Passthrough,
     /// What people call this node, if said.
     pub node: Option<String>,
+    /// What lag and cost to aim at.
+    pub wishes: Wishes,
     /// How the store is reached.
     pub reach: Reach,
     /// How long to go on shipping after the unmount.
@@ -49,6 +51,17 @@ pub struct Config {
     pub log: String,
     /// Where the log goes, if said.
     pub log_file: Option<PathBuf>,
+}
+
+/// What lag and cost a mount aims at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wishes {
+    /// From a commit until replicas show it.
+    pub max_lag: Option<Duration>,
+    /// US dollars a month for this mount's requests.
+    pub budget: Option<f64>,
+    /// Where prices are, if they are not list prices.
+    pub prices: Option<PathBuf>,
 }
 
 /// How a store is reached, besides its URL.
@@ -104,8 +117,23 @@ impl Config {
             stop_timeout: words.duration(&o::STOP_TIMEOUT)?,
             log: words.word(&o::LOG).unwrap_or_default(),
             log_file: words.absolute(&o::LOG_FILE)?,
+            wishes: Wishes::from_words(&words)?,
             reach: Reach::from_words(words)?,
         })
+    }
+}
+
+impl Wishes {
+    fn from_words(words: &Words) -> Result<Self, ConfigError> {
+        let max_lag = words.given_duration(&o::MAX_LAG)?;
+        if max_lag.is_some_and(|lag| lag.is_zero()) {
+            let why = "must be more than 0: write for example 1s";
+            return Err(ConfigError(format!("option {}: {why}", o::MAX_LAG.name)));
+        }
+        let budget = words.word(&o::BUDGET).map(|text| value::dollars(&text)).transpose();
+        let budget =
+            budget.map_err(|why| ConfigError(format!("option {}: {why}", o::BUDGET.name)))?;
+        Ok(Self { max_lag, budget, prices: words.absolute(&o::PRICES)? })
     }
 }
 
@@ -158,6 +186,7 @@ fn replica(words: &Words) -> Result<Role, ConfigError> {
         store_timeout: words.duration(&o::STORE_TIMEOUT)?,
         poll: poll.unwrap_or(defaults.poll),
         poll_max: words.duration(&o::POLL_MAX)?,
+        aims: defaults.aims,
         read_ahead: words.count(&o::READ_AHEAD)?,
     };
     Ok(Role::Replica { settings, poll, cache: words.absolute(&o::CACHE)?, delivery })

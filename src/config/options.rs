@@ -67,6 +67,42 @@ pub const INTERVAL: Row = Row {
     more: "The data at risk in async mode, and what an upload per interval costs, follow from it.",
 };
 
+/// The lag to keep.
+pub const MAX_LAG: Row = Row {
+    name: "max_lag",
+    value: Value::Duration,
+    fallback: Fallback::Off,
+    mounts: Mounts::All,
+    help: "keep the lag from commit to replica below this: set it on the primary and replicas",
+    more: "Of the lag three quarters are the primary's, whose interval it shortens by what puts \
+           take, and one quarter the replica's, whose poll and poll_max it shortens by what gets \
+           take: a replica cannot make up for a slow primary. What cannot be met is logged and \
+           shown by status.",
+};
+
+/// The money to keep to.
+pub const BUDGET: Row = Row {
+    name: "budget",
+    value: Value::Word("DOLLARS"),
+    fallback: Fallback::Off,
+    mounts: Mounts::All,
+    help: "what this mount's requests may cost a month, in US dollars: fewer are made",
+    more: "Lengthens interval, or poll and poll_max, so that even data that flows all the time \
+           stays within it, up to a minute. Counted by the hour, at the prices that `walfs \
+           doctor` uses. Stronger than max_lag. Bodies of segments, reads, and the commits of \
+           `sync` cannot wait for it: what they exceed is logged and shown by status.",
+};
+
+/// What requests cost.
+pub const PRICES: Row = Row {
+    name: "prices",
+    value: Value::Word("FILE"),
+    fallback: Fallback::Told("list prices"),
+    mounts: Mounts::All,
+    help: "what requests cost here: a JSON file like src/store/doctor/prices.json",
+    more: "",
+};
+
 /// How much one batch carries.
 pub const BATCH_MAX: Row = Row {
     name: "batch_max",
@@ -305,6 +341,9 @@ pub const TABLE: &[&Row] = &[
     &READ_ONLY,
     &LAYOUT,
     &INTERVAL,
+    &MAX_LAG,
+    &BUDGET,
+    &PRICES,
     &BATCH_MAX,
     &BACKLOG_MAX,
     &BACKLOG_FULL,

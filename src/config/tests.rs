@@ -37,6 +37,17 @@ fn a_primary_hears_its_options() {
 }
 
 #[test]
+fn both_roles_may_aim_at_a_lag_and_a_cost() {
+    for role in ["primary", "replica"] {
+        let text = format!("{role},max_lag=2s,budget=2.50,prices=/etc/prices.json");
+        let Wishes { max_lag, budget, prices } = Config::parse([text.as_str()]).unwrap().wishes;
+        assert_eq!((max_lag, budget), (Some(Duration::from_secs(2)), Some(2.5)));
+        assert!(prices.is_some());
+    }
+    assert_eq!(Config::parse(["primary"]).unwrap().wishes, Wishes::default());
+}
+
+#[test]
 fn the_stores_client_hears_its_settings() {
     let config = Config::parse(["store.region=eu-west-1,store.endpoint=http://h:9000"]).unwrap();
     assert_eq!(config.reach.store.get("endpoint").map(String::as_str), Some("http://h:9000"));
@@ -92,6 +103,9 @@ fn bad_values_are_refused_with_an_example_of_a_good_one() {
         ("primary,batch_max=big", "64M"),
         ("primary,batch_max=1", "at least"),
         ("primary,batch_max=1T", "at most"),
+        ("max_lag=0", "more than 0"),
+        ("budget=cheap", "US dollars"),
+        ("budget=0", "US dollars"),
         ("passthrough=maybe", "auto or on or off"),
         ("cache=here", "absolute"),
         ("read_ahead=many", "number"),

@@ -1,4 +1,4 @@
-//! Sizes and durations as people write them.
+//! Sizes, durations and money as people write them.
 
 use std::time::Duration;
 
@@ -36,6 +36,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is not a duration: write for example 1s, 100ms or 0"))
 }
 
+/// US dollars: a number above zero, as in `5` or `2.50`.
+pub fn dollars(text: &str) -> Result<f64, String> {
+    let number = text.strip_prefix('$').unwrap_or(text).parse().ok();
+    number.filter(|number: &f64| number.is_finite() && *number > 0.0).ok_or_else(|| {
+        format!("`{text}` is not an amount of US dollars: write for example 5 or 2.50")
+    })
+}
+
 /// A number.
 pub fn count(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| format!("`{text}` is not a number"))
@@ -58,6 +66,14 @@ mod tests {
     fn what_is_no_size_is_refused() {
         for text in ["", "M", "-1", "1.5G", "1X", "1iB", "99999999999T", "0x10", "1 0"] {
             assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn money_is_more_than_nothing() {
+        assert_eq!((dollars("5"), dollars("$2.50")), (Ok(5.0), Ok(2.5)));
+        for text in ["", "0", "-1", "five", "inf", "NaN", "5 EUR"] {
+            assert!(dollars(text).is_err(), "{text}");
         }
     }
 

@@ -70,12 +70,46 @@ pub struct Status {
     /// Settings of the database's server that replication does not go with.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// With `max_lag` or `budget`: how well they are met.
+    #[serde(default)]
+    pub aims: Option<Aims>,
     /// I/O in the kernel where possible.
     pub passthrough: bool,
     /// Requests to the store by kind, since the daemon started.
     pub requests: BTreeMap<String, u64>,
     /// Bytes sent to and received from the store.
     pub bytes: BTreeMap<String, u64>,
+    /// What the requests come to.
+    #[serde(default)]
+    pub cost: Option<Cost>,
+}
+
+/// How well `max_lag` and `budget` are met, and what they make of this mount's waits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Aims {
+    /// As it was set.
+    pub max_lag_seconds: Option<f64>,
+    /// As it was set.
+    pub budget_dollars_per_month: Option<f64>,
+    /// With a budget: what requests came to in the last hour.
+    pub last_hour_dollars: Option<f64>,
+    /// Primary: the interval now.
+    pub interval_seconds: Option<f64>,
+    /// Replica: how soon it looks again while data flows.
+    pub poll_seconds: Option<f64>,
+    /// Replica: how rarely it looks when nothing happens.
+    pub poll_max_seconds: Option<f64>,
+    /// What cannot be met, why, and what to do.
+    pub missed: Vec<String>,
+}
+
+/// What a mount's requests come to, at the rate since it began. Without traffic and storage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// US dollars in 30 days.
+    pub dollars_per_month: f64,
+    /// When the prices were looked up.
+    pub prices_as_of: String,
 }
 
 /// How a database's server on this host takes in what a replica shows.

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::fuse::status::Aims;
 use crate::volume::{About, Fence, LeftOut, Manifest, Position, RelPath, WallTime};
 
 use super::barrier::Barrier;
@@ -58,6 +59,8 @@ pub struct Account {
     pub left_out: Vec<LeftOut>,
     /// The loop is shipping what is left.
     pub stopping: bool,
+    /// How well its aims are met, if it has any.
+    pub aims: Option<Aims>,
 }
 
 /// What a primary that stopped could not ship. It is on the disk, and the next start finds it.

@@ -64,6 +64,12 @@ impl Rounds {
         Self { shortest, gap: shortest, next: now }
     }
 
+    /// The interval is another one.
+    pub(super) fn follow(&mut self, settings: &Settings) {
+        self.shortest = settings.interval.max(ROUND_MIN);
+        self.gap = self.gap.max(self.shortest);
+    }
+
     /// One ended `now` and took `cost`. Whether it found something decides about the next.
     pub(super) fn ended(&mut self, found: Found, cost: Duration, now: Instant) {
         self.gap = match found {
@@ -136,5 +142,8 @@ mod tests {
         assert_eq!(rounds.next, now + ROUND_MIN);
         rounds.ended(Found::Something, Duration::from_secs(1), now);
         assert_eq!(rounds.next, now + Duration::from_secs(20));
+        rounds.follow(&every(Duration::from_secs(40)));
+        rounds.ended(Found::Something, Duration::ZERO, now);
+        assert_eq!(rounds.next, now + Duration::from_secs(40));
     }
 }

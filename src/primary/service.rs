@@ -13,8 +13,8 @@ use crate::fuse::mirror::{Mirror, TTL_ALONE};
 use crate::fuse::status::Status;
 use crate::layout::Layout;
 use crate::server::{Address, Agent};
-use crate::store::{Chain, Store};
-use crate::volume::Clock;
+use crate::store::{Chain, Store, leftovers};
+use crate::volume::{Clock, Fence};
 
 use super::about::Teller;
 use super::barrier::State;
@@ -156,6 +156,8 @@ fn reign_on_this_thread(
         if began.send(Ok(note)).is_err() {
             return nothing();
         }
+        let sweeping = reign.manifest.reign.clone().map(|fence| sweep(store.clone(), fence));
+        let _sweeper = sweeping.map(tokio::spawn);
         let _alarm = Alarm { front: Arc::clone(&front), durability: settings.durability };
         if layout.is_delivered() {
             let agent = server.map(Agent::new);
@@ -166,6 +168,19 @@ fn reign_on_this_thread(
         let parts = Parts { disk, layout, store, clock, settings, front };
         Pipeline::new(parts, reign).run().await
     })
+}
+
+/// Clears away what dead writers left in the store. Beside the reign: it waits for nothing here.
+async fn sweep(store: Store, fence: Fence) {
+    match leftovers::sweep(&store, &fence, leftovers::AGE).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "removed files that dead writers left in the store"),
+        Err(error) => tracing::warn!(
+            %error,
+            "cannot remove files that dead writers left in the store: they only take space, and \
+             the next mount of a primary tries again"
+        ),
+    }
 }
 
 /// Tells when the loop ends by a bug. The database may go on as far as it was promised nothing.

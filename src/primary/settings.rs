@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use crate::store::Aims;
+
 /// How a primary behaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// How long after a change it is shipped. Zero: as soon as the database has synced it.
     pub interval: Duration,
+    /// What may shorten and lengthen the interval.
+    pub aims: Aims,
     /// How many bytes of files a batch carries at most, but for one pointer larger than that.
     pub batch_max: u64,
     /// How many bytes the store may lack before `backlog_full` applies.
@@ -25,6 +29,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(1),
+            aims: Aims::default(),
             batch_max: 4 << 20,
             backlog_max: 16 << 30,
             backlog_full: BacklogFull::Shout,

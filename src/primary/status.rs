@@ -55,6 +55,7 @@ pub(super) fn status(
         held_files: Some(account.held),
         server_version: account.about.server.clone(),
         left_out: account.about.left_out.clone(),
+        aims: account.aims.clone(),
         ..Status::default()
     }
 }

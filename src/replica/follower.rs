@@ -8,9 +8,10 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
-use crate::store::{Chain, StoreError};
+use crate::store::{Chain, Steering, StoreError};
 use crate::volume::Clock;
 
+use super::curve::Curve;
 use super::health::Health;
 use super::polling::Polling;
 use super::shown::Shown;
@@ -22,7 +23,7 @@ pub struct Follower {
     chain: Chain,
     shown: Arc<Shown>,
     health: Arc<Health>,
-    polling: Polling,
+    polling: Curve,
     clock: Arc<dyn Clock>,
     rng: StdRng,
     news: News,
@@ -74,7 +75,7 @@ impl Follower {
             chain,
             shown,
             health,
-            polling,
+            polling: Curve::new(polling),
             clock: chance.clock,
             rng: chance.rng,
             news: News::nobody(),
@@ -87,6 +88,13 @@ impl Follower {
     #[must_use]
     pub fn telling(self, news: News) -> Self {
         Self { news, ..self }
+    }
+
+    /// Is steered from now on.
+    #[must_use]
+    pub fn steered(mut self, steering: Option<Steering>) -> Self {
+        self.polling.steering = steering;
+        self
     }
 
     /// Shows the volume as it is now: the newest checkpoint, and every link after it.
@@ -103,18 +111,20 @@ impl Follower {
 
     /// Shows what came since. Returns how long to wait before the next step.
     pub async fn step(&mut self) -> Duration {
-        match self.follow().await {
+        let followed = self.follow().await;
+        self.polling.steer(&self.health, self.clock.now());
+        match followed {
             Ok(links) => {
                 self.failures = 0;
                 if links > 0 {
                     self.fresh = Instant::now();
                 }
-                self.polling.wait(self.fresh.elapsed())
+                self.polling.now.wait(self.fresh.elapsed())
             }
             Err(error) => {
                 self.health.failed(&error);
                 self.failures = self.failures.saturating_add(1);
-                self.polling.back_off(self.failures, &mut self.rng)
+                self.polling.now.back_off(self.failures, &mut self.rng)
             }
         }
     }

@@ -1,10 +1,11 @@
 //! How a replica is doing, told once when it changes. Decides nothing.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::fuse::status::Status;
+use crate::fuse::status::{Aims, Status};
 use crate::store::StoreError;
 use crate::volume::WallTime;
 
@@ -22,6 +23,7 @@ struct Account {
     trouble: Option<Trouble>,
     answered: Option<WallTime>,
     lag_us: Option<i64>,
+    aims: Option<Aims>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,17 @@ impl Health {
         if account.trouble.take().is_some() {
             info!("following again");
         }
+    }
+
+    /// How long the store has not answered.
+    pub fn silent(&self, now: WallTime) -> Option<Duration> {
+        let micros = now.0.saturating_sub(self.lock().answered?.0);
+        u64::try_from(micros).ok().map(Duration::from_micros)
+    }
+
+    /// How well the aims are met.
+    pub fn aims(&self, aims: Aims) {
+        self.lock().aims = Some(aims);
     }
 
     /// A batch that was cut at this time is shown now.
@@ -77,6 +90,7 @@ impl Health {
         status.problem = problem;
         status.store_seconds = account.answered.map(|then| seconds(now.0 - then.0));
         status.publish_lag_seconds = account.lag_us.map(seconds);
+        status.aims.clone_from(&account.aims);
         status.cache_bytes = Some(shown.cache().bytes());
         status.cache_size = Some(shown.cache().limit());
         let manifest = &shown.view().manifest;
@@ -94,6 +108,6 @@ impl Health {
 }
 
 fn seconds(us: i64) -> f64 {
-    let whole = std::time::Duration::from_micros(us.unsigned_abs()).as_secs_f64();
+    let whole = Duration::from_micros(us.unsigned_abs()).as_secs_f64();
     if us < 0 { -whole } else { whole }
 }

@@ -6,7 +6,7 @@
 //! | [`start`] | a replica as a whole |
 //! | [`settings`] | what an operator may choose |
 //! | [`follower`] | the loop: asks for the next link, shows it, tells the kernel |
-//! | [`polling`] | when to ask for the next link |
+//! | [`polling`], `curve` | when to ask for the next link, and what lag and budget make of that |
 //! | [`health`] | how it is doing |
 //! | [`view`] | what is shown, as one value that is swapped whole |
 //! | [`shown`] | the present view, and how a link changes it |
@@ -21,6 +21,7 @@
 //! | [`removed`] | names from the store that the local database removed |
 
 pub mod cache;
+mod curve;
 pub mod delivery;
 pub mod fetch;
 pub mod flights;

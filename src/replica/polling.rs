@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
+use crate::store::aims::Course;
+
 /// A wait grows with the quiet before it: one eighth of it. Data that comes after a quiet second
 /// is seen an eighth of a second later at worst; after forty quiet seconds nobody hurries.
 const QUIET_SHARE: u32 = 8;
@@ -21,6 +23,12 @@ pub struct Polling {
 }
 
 impl Polling {
+    /// The curve that comes nearest to this one.
+    #[must_use]
+    pub fn bound(self, course: &Course) -> Self {
+        Self { least: course.bound(self.least), most: course.bound(self.most) }
+    }
+
     /// How long to wait when the next link is not there, `quiet` after the last one came.
     pub fn wait(&self, quiet: Duration) -> Duration {
         (quiet / QUIET_SHARE).max(self.least).min(self.most)
@@ -50,6 +58,15 @@ mod tests {
         assert_eq!(CURVE.wait(Duration::ZERO), CURVE.least);
         assert_eq!(CURVE.wait(Duration::from_millis(800)), Duration::from_millis(100));
         assert_eq!(CURVE.wait(Duration::from_secs(3600)), CURVE.most);
+    }
+
+    #[test]
+    fn a_course_bounds_both_ends_of_the_curve() {
+        let second = Duration::from_secs(1);
+        let hurried = CURVE.bound(&Course { most: second, ..Course::FREE });
+        assert_eq!((hurried.least, hurried.most), (CURVE.least, second));
+        let thrifty = CURVE.bound(&Course { least: second * 9, ..Course::FREE });
+        assert_eq!(thrifty.wait(Duration::ZERO), second * 9);
     }
 
     #[test]

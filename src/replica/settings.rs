@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::store::Aims;
+
 /// A replica's choices.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -15,6 +17,8 @@ pub struct Settings {
     pub poll: Duration,
     /// How rarely to ask when idle.
     pub poll_max: Duration,
+    /// What may shorten and lengthen both.
+    pub aims: Aims,
     /// How many sealed segments to fetch ahead of the one that is read.
     pub read_ahead: usize,
 }
@@ -36,6 +40,7 @@ impl Default for Settings {
             store_timeout: Duration::from_secs(30),
             poll: Duration::from_millis(10),
             poll_max: Duration::from_secs(5),
+            aims: Aims::default(),
             read_ahead: 2,
         }
     }

@@ -19,7 +19,7 @@ use crate::fuse::filesystem::{FileSystem, Kernel};
 use crate::fuse::mirror::Mirror;
 use crate::fuse::status::Status;
 use crate::layout::Layout;
-use crate::store::{Chain, Patience, Store, StoreError};
+use crate::store::{Chain, Patience, Side, Steering, Store, StoreError};
 use crate::volume::{About, Clock, VolumeId};
 
 use super::cache::Cache;
@@ -126,7 +126,8 @@ impl Replica {
         let (news, newsman) = newsman(Arc::clone(&union), listener).map_err(StartError::Thread)?;
         let parts_shown = (Arc::clone(&shown), Arc::clone(&health));
         let follower = Follower::new(chain, parts_shown, Polling::from(settings), chance);
-        let stop = follow(&runtime, follower.telling(news))?;
+        let steering = Steering::new(settings.aims, Side::Replica, parts.store.clone());
+        let stop = follow(&runtime, follower.telling(news).steered(steering))?;
         union.prune();
         if let Some(delivery) = &mut delivery {
             delivery.begin(&runtime);

@@ -31,6 +31,7 @@ use url::Url;
 use super::directory::Directory;
 use super::hdfs::Hdfs;
 use super::lab;
+use super::leftovers::Workshop;
 use settings::Settings;
 
 pub use settings::NAMES;
@@ -43,6 +44,8 @@ pub struct Place {
     /// A client that sends again by itself, for uploads in parts: a part that failed cannot be
     /// sent again through another's hands.
     pub parts: Arc<dyn ObjectStore>,
+    /// Where unfinished files lie, if the store is a file system.
+    pub workshop: Option<Arc<dyn Workshop>>,
     /// What every name of the volume begins with.
     pub prefix: Path,
     /// What the store is told of every object: its storage class.
@@ -56,8 +59,15 @@ pub struct Place {
 impl Place {
     /// A place behind one client that serves for everything.
     pub fn behind(objects: Arc<dyn ObjectStore>, prefix: Path, url: String) -> Self {
-        let attributes = Attributes::new();
-        Self { parts: Arc::clone(&objects), objects, prefix, attributes, timeout: None, url }
+        Self {
+            parts: Arc::clone(&objects),
+            objects,
+            workshop: None,
+            prefix,
+            attributes: Attributes::new(),
+            timeout: None,
+            url,
+        }
     }
 }
 
@@ -79,11 +89,20 @@ pub fn connect(url: &str, options: &BTreeMap<String, String>) -> Result<Place, B
     let settings = Settings::of(&mut parsed, options)?;
     let prefix = Path::from_url_path(parsed.path())
         .map_err(|error| BadPlace(format!("`{url}` has an unusable path: {error}")))?;
-    let client = |retry: RetryConfig| -> Result<Arc<dyn ObjectStore>, BadPlace> {
+    let mut workshop: Option<Arc<dyn Workshop>> = None;
+    let mut client = |retry: RetryConfig| -> Result<Arc<dyn ObjectStore>, BadPlace> {
         Ok(match parsed.scheme() {
-            "file" => open_directory(&parsed)?,
+            "file" => {
+                let directory = Arc::new(open_directory(&parsed)?);
+                workshop = Some(Arc::<Directory>::clone(&directory));
+                directory
+            }
             "memory" => shared_memory(host(&parsed)?),
-            "hdfs" => Arc::new(Hdfs::connect(&parsed, &settings.cloud)?),
+            "hdfs" => {
+                let files = Arc::new(Hdfs::connect(&parsed, &settings.cloud)?);
+                workshop = Some(Arc::<Hdfs>::clone(&files));
+                files
+            }
             "s3" => clouds::s3(host(&parsed)?, &settings, retry)?,
             "gs" => clouds::gcs(host(&parsed)?, &settings, retry)?,
             "az" | "abfs" | "abfss" => clouds::azure(&parsed, &settings, retry)?,
@@ -95,6 +114,7 @@ pub fn connect(url: &str, options: &BTreeMap<String, String>) -> Result<Place, B
     let place = Place {
         objects,
         parts,
+        workshop,
         prefix,
         attributes: settings.attributes(),
         timeout: settings.timeout,
@@ -145,7 +165,7 @@ fn host(url: &Url) -> Result<&str, BadPlace> {
     })
 }
 
-fn open_directory(url: &Url) -> Result<Arc<dyn ObjectStore>, BadPlace> {
+fn open_directory(url: &Url) -> Result<Directory, BadPlace> {
     let bad = |why: String| BadPlace(format!("cannot use `{url}`: {why}"));
     let path: PathBuf = match (url.host_str(), url.to_file_path()) {
         (None, Ok(path)) => path,
@@ -157,8 +177,7 @@ fn open_directory(url: &Url) -> Result<Arc<dyn ObjectStore>, BadPlace> {
         }
         _ => {}
     }
-    let directory = Directory::open(path).map_err(|error| bad(error.to_string()))?;
-    Ok(Arc::new(directory))
+    Directory::open(path).map_err(|error| bad(error.to_string()))
 }
 
 /// Several mounts in one process meet at the same name.

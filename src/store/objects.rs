@@ -13,24 +13,30 @@ use object_store::{
     Attributes, GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
     PutMultipartOptions, PutOptions,
 };
+use tokio::time::Instant;
 
 use super::Place;
 use super::answers::{self, Answer};
+use super::leftovers::Workshop;
 use super::meter::{Meter, Request};
 use super::retry::{Attempts, Jitter, Patience, in_time};
 use crate::volume::keys::Key;
 
+/// A list is told in pages of so many names, each a request.
+const PAGE: usize = 1000;
+
 /// One volume's objects. Cheap to clone; clones share the meter.
 #[derive(Clone, Debug)]
 pub struct Store {
-    objects: Arc<dyn ObjectStore>,
+    pub(super) objects: Arc<dyn ObjectStore>,
     parts: Arc<dyn ObjectStore>,
-    prefix: Path,
+    pub(super) workshop: Option<Arc<dyn Workshop>>,
+    pub(super) prefix: Path,
     attributes: Attributes,
     timeout: Option<Duration>,
     url: Arc<str>,
     meter: Arc<Meter>,
-    patience: Patience,
+    pub(super) patience: Patience,
     jitter: Jitter,
 }
 
@@ -89,6 +95,7 @@ impl Store {
         Self {
             objects: place.objects,
             parts: place.parts,
+            workshop: place.workshop,
             prefix: place.prefix,
             attributes: place.attributes,
             timeout: place.timeout,
@@ -183,6 +190,7 @@ impl Store {
             self.meter.count(Request::List);
             match self.list_once(&under).await {
                 Ok(found) => {
+                    (0..found.len() / PAGE).for_each(|_| self.meter.count(Request::List));
                     let mut listed: Vec<_> =
                         found.iter().filter_map(|meta| self.recognise(meta)).collect();
                     listed.sort_by_cached_key(|object| object.key.to_string());
@@ -233,6 +241,7 @@ impl Store {
     }
 
     async fn fetch(&self, key: &Key, options: GetOptions) -> Result<Bytes, Answer> {
+        let begun = Instant::now();
         let path = self.locate(&key.to_string());
         let answer = async {
             let patience = self.patience;
@@ -245,7 +254,11 @@ impl Store {
             let source = format!("{} of {expected} bytes came", bytes.len()).into();
             Err(object_store::Error::Generic { store: "length", source })
         };
-        match answer.await {
+        let answer = answer.await;
+        if matches!(key, Key::Link(_)) {
+            self.meter.took(Request::Get, begun.elapsed());
+        }
+        match answer {
             Ok(bytes) => {
                 self.meter.count(Request::Get);
                 self.meter.received(length(&bytes));
@@ -273,7 +286,12 @@ impl Store {
         let attributes = self.attributes.clone();
         let options = PutOptions { mode, attributes, ..PutOptions::default() };
         let (len, limit) = (length(&bytes), self.patience.to_transfer(length(&bytes)));
-        match in_time(limit, self.objects.put_opts(&path, bytes.into(), options)).await {
+        let begun = Instant::now();
+        let answer = in_time(limit, self.objects.put_opts(&path, bytes.into(), options)).await;
+        if matches!(key, Key::Link(_)) {
+            self.meter.took(request, begun.elapsed());
+        }
+        match answer {
             Ok(_) => {
                 self.meter.sent(len);
                 Ok(())
@@ -291,7 +309,7 @@ impl Store {
         Ok(found)
     }
 
-    fn answer(&self, error: &object_store::Error) -> Answer {
+    pub(super) fn answer(&self, error: &object_store::Error) -> Answer {
         self.meter.count(Request::Error);
         answers::read(error)
     }
@@ -302,7 +320,7 @@ impl Store {
         Some(Listed { key: Key::parse(&name.join("/"))?, size: meta.size })
     }
 
-    fn locate(&self, name: &str) -> Path {
+    pub(super) fn locate(&self, name: &str) -> Path {
         name.split('/').fold(self.prefix.clone(), Path::join)
     }
 }

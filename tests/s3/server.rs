@@ -62,6 +62,8 @@ struct State {
     puts: VecDeque<Act>,
     gets: VecDeque<Act>,
     served: (usize, usize),
+    /// What the last PUT said of itself.
+    headers: HashMap<String, String>,
 }
 
 impl State {
@@ -157,6 +159,11 @@ impl Server {
         self.state().served
     }
 
+    /// This header of the last PUT.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.state().headers.get(name).cloned()
+    }
+
     /// Puts an object where no client sees it happen.
     pub(crate) fn place(&self, path: &str, bytes: &[u8]) {
         self.state().objects.insert(path.to_owned(), bytes.to_vec());
@@ -202,6 +209,7 @@ impl Server {
         let mut state = self.state();
         if request.method == "PUT" {
             state.served.0 += 1;
+            state.headers.clone_from(&request.headers);
             state.puts.pop_front().unwrap_or(Act::Well)
         } else {
             state.served.1 += 1;
@@ -264,6 +272,7 @@ struct Request {
     path: String,
     range: Option<(usize, usize)>,
     only_if_absent: bool,
+    headers: HashMap<String, String>,
     body: Vec<u8>,
 }
 
@@ -288,7 +297,7 @@ impl Request {
             (start.parse().unwrap(), last.parse().unwrap())
         });
         let only_if_absent = headers.get("if-none-match").is_some_and(|tag| tag == "*");
-        Ok(Some(Self { method, path, range, only_if_absent, body }))
+        Ok(Some(Self { method, path, range, only_if_absent, headers, body }))
     }
 }
 

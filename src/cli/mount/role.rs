@@ -9,6 +9,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 
 use crate::cli::clock::SystemClock;
+use crate::cli::cost::Till;
 use crate::cli::failure::Failure;
 use crate::cli::reach::{block_on, connect, file_is_absent, no_volume};
 use crate::config::{Config, Role};
@@ -35,8 +36,8 @@ pub(super) const REPLICA_THREADS: usize = 2;
 /// What serves a mount.
 #[derive(Debug)]
 pub(super) enum Service {
-    /// The one that writes.
-    Primary(Box<Primary>),
+    /// The one that writes, and what its requests cost.
+    Primary(Box<Primary>, Till),
     /// One that shows.
     Replica(Box<Follows>),
 }
@@ -49,6 +50,7 @@ pub(super) struct Follows {
     filesystem: Arc<dyn FileSystem>,
     store: Store,
     known: Status,
+    till: Till,
     /// Fetches run on it for as long as the mount is there.
     _runtime: tokio::runtime::Runtime,
 }
@@ -58,6 +60,7 @@ struct Ground<'a> {
     url: &'a str,
     store: BTreeMap<String, String>,
     directory: &'a Arc<OwnedFd>,
+    till: Till,
     node: String,
     layout: Option<String>,
 }
@@ -70,13 +73,17 @@ impl Service {
         directory: &Arc<OwnedFd>,
     ) -> Result<Self, Failure> {
         let node = config.node.unwrap_or_else(host_name);
-        let ground =
-            Ground { url, store: config.reach.store, directory, node, layout: config.layout };
+        let (till, aims) = Till::open(url, &config.wishes)?;
+        let store = config.reach.store;
+        let ground = Ground { url, store, directory, till, node, layout: config.layout };
         match config.role {
-            Role::Primary { settings, claim, server } => ground.primary(settings, claim, server),
+            Role::Primary { settings, claim, server } => {
+                ground.primary(primary::Settings { aims, ..settings }, claim, server)
+            }
             Role::Replica { mut settings, poll, cache, delivery } => {
                 let local = url.starts_with("file:") || url.starts_with("memory:");
                 settings.poll = poll.unwrap_or(if local { POLL_LOCAL } else { POLL_REMOTE });
+                settings.aims = aims;
                 ground.replica(settings, cache, delivery)
             }
         }
@@ -85,7 +92,7 @@ impl Service {
     /// What to mount.
     pub(super) fn filesystem(&self) -> Arc<dyn FileSystem> {
         match self {
-            Self::Primary(primary) => primary.filesystem(),
+            Self::Primary(primary, _) => primary.filesystem(),
             Self::Replica(follows) => Arc::clone(&follows.filesystem),
         }
     }
@@ -94,7 +101,7 @@ impl Service {
     pub(super) fn set_kernel(&self, kernel: Arc<dyn Kernel>) {
         match self {
             // All changes go through its mount: there is nothing to tell.
-            Self::Primary(_) => {}
+            Self::Primary(..) => {}
             Self::Replica(follows) => follows.lock().set_kernel(kernel),
         }
     }
@@ -102,7 +109,7 @@ impl Service {
     /// Whether the mount is right only where the kernel itself writes the local files.
     pub(super) fn needs_passthrough(&self) -> bool {
         match self {
-            Self::Primary(primary) => primary.layout().is_mapped(),
+            Self::Primary(primary, _) => primary.layout().is_mapped(),
             Self::Replica(_) => false,
         }
     }
@@ -110,7 +117,7 @@ impl Service {
     /// Whether the volume is of a QuestDB.
     pub(super) fn is_questdb(&self) -> bool {
         match self {
-            Self::Primary(primary) => primary.layout().name() == "questdb",
+            Self::Primary(primary, _) => primary.layout().name() == "questdb",
             Self::Replica(follows) => follows.known.layout == "questdb",
         }
     }
@@ -118,12 +125,17 @@ impl Service {
     /// How it is.
     pub(super) fn status(&self) -> Status {
         match self {
-            Self::Primary(primary) => primary.status(),
+            Self::Primary(primary, till) => {
+                let mut status = primary.status();
+                status.cost = till.cost(&status.requests);
+                status
+            }
             Self::Replica(follows) => {
                 let mut status = follows.known.clone();
                 follows.lock().tell(&mut status);
                 status.requests = follows.store.meter().requests();
                 status.bytes = follows.store.meter().bytes();
+                status.cost = follows.till.cost(&status.requests);
                 status
             }
         }
@@ -164,7 +176,7 @@ impl Ground<'_> {
             applicant: Applicant::new(rng, info.volume, self.node, claim),
             server,
         };
-        Ok(Service::Primary(Box::new(Primary::start(setup, means)?)))
+        Ok(Service::Primary(Box::new(Primary::start(setup, means)?), self.till))
     }
 
     fn replica(
@@ -214,7 +226,8 @@ impl Ground<'_> {
         })?;
         let filesystem = replica.filesystem();
         let replica = Mutex::new(replica);
-        let follows = Follows { replica, filesystem, store, known, _runtime: runtime };
+        let till = self.till;
+        let follows = Follows { replica, filesystem, store, known, till, _runtime: runtime };
         Ok(Service::Replica(Box::new(follows)))
     }
 

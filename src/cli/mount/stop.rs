@@ -127,7 +127,7 @@ pub(super) fn wait_for_end(mounted: &mut Mounted, signals: &Signals, patience: D
 /// Ends the role, and says how it ended.
 pub(super) fn stop(service: &Service, directory: &OwnedFd, patience: Duration) -> Report {
     let primary = match service {
-        Service::Primary(primary) => primary,
+        Service::Primary(primary, _) => primary,
         Service::Replica(follows) => {
             follows.lock().shutdown();
             info!("unmounted");

@@ -14,12 +14,12 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::select;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until};
 use tracing::{debug, error};
 
 use crate::fuse::filesystem::Reply;
 use crate::layout::{Layout, Scope};
-use crate::store::{Chain, Store};
+use crate::store::{Chain, Side, Steering, Store};
 use crate::volume::{Clock, Manifest, WriterId};
 
 use super::barrier::State;
@@ -84,6 +84,10 @@ pub struct Pipeline {
     watch: Watch,
     signals: Signals,
     rounds: Rounds,
+    /// What shortens and lengthens the interval.
+    steering: Option<Steering>,
+    /// The interval that was asked for.
+    interval: Duration,
     /// What the layout found wrong when it last looked everywhere.
     flaws: Vec<String>,
     /// When the first of the hints came that were not looked at yet.
@@ -119,6 +123,8 @@ impl Pipeline {
             watch: Watch::default(),
             signals: Signals::default(),
             rounds: Rounds::new(&parts.settings, now),
+            steering: Steering::new(parts.settings.aims, Side::Primary, parts.store.clone()),
+            interval: parts.settings.interval,
             flaws: Vec::new(),
             hinted: None,
             stirred: now,
@@ -170,6 +176,7 @@ impl Pipeline {
             return self.look_last(deadline).await;
         }
         let now = Instant::now();
+        self.steer(now);
         let at = self.next_look(now);
         if at <= now {
             if let Err(error) = self.look_now(now) {

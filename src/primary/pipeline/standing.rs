@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
+use crate::fuse::status::Aims;
 use crate::layout::Scope;
 use crate::volume::LeftOut;
 
@@ -14,7 +15,7 @@ use super::super::capture;
 use super::super::front::Leftover;
 use super::super::settings::BacklogFull;
 use super::shipping::MEASURE_EVERY;
-use super::{Ended, Pipeline};
+use super::{Ended, Parts, Pipeline};
 
 /// After trouble on this host, the next attempt.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
@@ -64,9 +65,34 @@ impl Pipeline {
         front.barrier.set(state);
     }
 
+    /// Takes the interval that the aims ask for, and tells how well they are met.
+    pub(super) fn steer(&mut self, now: Instant) {
+        let Some(steering) = &mut self.steering else { return };
+        let Parts { front, settings, clock, .. } = &mut self.parts;
+        let oldest = front.account().oldest;
+        let behind = oldest.and_then(|oldest| {
+            let micros = clock.now().0.saturating_sub(oldest.0);
+            u64::try_from(micros).ok().map(Duration::from_micros)
+        });
+        let Some(course) = steering.steer(now, behind) else { return };
+        settings.interval = course.bound(self.interval);
+        self.rounds.follow(settings);
+        let told = steering.told();
+        let aims = Aims {
+            max_lag_seconds: told.max_lag,
+            budget_dollars_per_month: told.budget,
+            last_hour_dollars: told.last_hour,
+            interval_seconds: Some(settings.interval.as_secs_f64()),
+            missed: told.missed,
+            ..Aims::default()
+        };
+        front.note(|account| account.aims = Some(aims));
+    }
+
     /// Measures the backlog while the loop waits for the store.
     pub(super) fn measure(&mut self) {
         let started = Instant::now();
+        self.steer(started);
         let parts = &self.parts;
         if parts.front.ticks.summary().any || !parts.disk.unseen().is_empty() {
             let looked = capture::look(&*parts.disk, &*parts.layout, &self.manifest, Scope::All);

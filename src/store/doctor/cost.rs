@@ -60,7 +60,14 @@ impl PriceTable {
 
     /// A table of an operator's own.
     pub fn parse(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| error.to_string())
+        let table: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let sound = |price: f64| price.is_finite() && price >= 0.0;
+        for (kind, prices) in &table.stores {
+            if ![prices.write, prices.read, prices.list].into_iter().all(sound) {
+                return Err(format!("the prices of `{kind}` must be zero or more"));
+            }
+        }
+        Ok(table)
     }
 
     /// The prices at this URL, if they are known.
@@ -70,7 +77,7 @@ impl PriceTable {
 }
 
 /// The kind of store at this URL, as the table names it.
-fn kind(url: &str) -> &str {
+pub fn kind(url: &str) -> &str {
     let url = url.strip_prefix("sim+").unwrap_or(url);
     let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
     let bucket = rest.split(['/', '?']).next().unwrap_or_default();
@@ -82,13 +89,22 @@ fn kind(url: &str) -> &str {
 }
 
 impl Prices {
-    /// What so many requests of each kind, counted in so long, come to in 30 days.
-    pub fn per_month(&self, requests: &BTreeMap<String, u64>, counted: Duration) -> f64 {
+    /// What so many requests of each kind come to.
+    pub fn dollars(&self, requests: &BTreeMap<String, u64>) -> f64 {
         let count = |kind: &str| count_as_f64(requests.get(kind).copied().unwrap_or_default());
         let writes = count("create") + count("put");
         let reads = count("get") + count("get_miss");
-        let dollars = writes * self.write + reads * self.read + count("list") * self.list;
-        dollars / MILLION * MONTH_SECONDS / counted.as_secs_f64().max(1.0)
+        (writes * self.write + reads * self.read + count("list") * self.list) / MILLION
+    }
+
+    /// What they come to in 30 days, when they were counted in so long.
+    pub fn per_month(&self, requests: &BTreeMap<String, u64>, counted: Duration) -> f64 {
+        self.dollars(requests) * MONTH_SECONDS / counted.as_secs_f64().max(1.0)
+    }
+
+    /// Whether requests cost nothing.
+    pub fn are_zero(&self) -> bool {
+        [self.write, self.read, self.list].iter().all(|price| *price <= 0.0)
     }
 
     /// What to expect at this interval, when a replica looks every `poll` while data flows and
