@@ -12,7 +12,7 @@ use super::doctor::cost::Prices;
 const HOURS: f64 = 720.0;
 const HOUR_SECONDS: f64 = 3600.0;
 /// No budget makes a wait longer than this: what waits is at risk.
-pub const WAIT_MAX: Duration = Duration::from_mins(1);
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
 /// No lag makes a replica look more often than this.
 const LOOK_MIN: Duration = Duration::from_millis(10);
 
@@ -212,9 +212,8 @@ impl Miss {
                 }
             }
             Self::Unaffordable(month) => format!(
-                "budget={money} cannot be kept while data flows: even with {wait}={:.0?} requests \
-                 come to {month:.2} a month; raise it to that",
-                WAIT_MAX
+                "budget={money} cannot be kept while data flows: even with {wait}={WAIT_MAX:.0?} requests \
+                 come to {month:.2} a month; raise it to that"
             ),
             Self::Overspent(hour) => format!(
                 "budget={money} is exceeded: the last hour's requests come to {:.2} a month; see \

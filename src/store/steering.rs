@@ -13,7 +13,7 @@ use super::meter::Request;
 
 /// How often to decide.
 const EVERY: Duration = Duration::from_secs(10);
-const HOUR: Duration = Duration::from_hours(1);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// What steers one mount.
 #[derive(Debug)]

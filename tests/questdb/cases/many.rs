@@ -29,7 +29,9 @@ fn tables_in_one_stream(count: u32) {
     let (mut source, mut target) =
         (Server::primary(&world, "primary"), Server::replica(&world, "replica"));
     for server in [&mut source, &mut target] {
-        SMALL.iter().for_each(|setting| server.configure(setting));
+        for setting in SMALL {
+            server.configure(setting);
+        }
     }
     target.start();
     let primary = Primary::over(&world, source, "interval=1s,node=primary");
