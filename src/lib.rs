@@ -21,9 +21,9 @@
 //! `cli::mount` is a mount from its words to its end.
 //!
 //! Arrows point down: `cli` may use everything; `config` fills in the settings of `primary`,
-//! `replica` and `fuse`; `primary` and `replica` use `fuse`, `layout`, `store` and `volume`, and do
-//! not know each other; `layout`, `store` and `fuse` use `volume`; `volume` uses nothing of ours and
-//! does no I/O. `tests/tidy.rs` watches.
+//! `replica` and `fuse`; `primary` and `replica` use `fuse`, `layout`, `server`, `store` and
+//! `volume`, and do not know each other; `layout`, `store` and `fuse` use `volume`; `server` and
+//! `volume` use nothing of ours, and `volume` does no I/O. `tests/tidy.rs` watches.
 //!
 //! # What is nowhere
 //!
@@ -48,6 +48,8 @@
 //! | how is an object named? | [`volume::keys`] |
 //! | what do its bytes look like? | `docs/format.md`, `volume::codec` |
 //! | how does a server on a replica take in what is not its own directory? | `replica::delivery`; what is to be done, its layout decides |
+//! | how does walfs speak to a database's server? | [`server`]; what is said, its layout knows |
+//! | which settings does a server need? | [`layout::questdb::settings`] |
 //! | which errno? | `fuse::errno` |
 //! | which file speaks to the kernel, which to a cloud? | `fuse::adapter`, [`mod@store::connect`] |
 //! | can a store carry a volume, and at what cost? | [`store::doctor`] |
@@ -61,5 +63,6 @@ pub mod fuse;
 pub mod layout;
 pub mod primary;
 pub mod replica;
+pub mod server;
 pub mod store;
 pub mod volume;

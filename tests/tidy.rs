@@ -13,9 +13,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("layout", &["volume"]),
     ("store", &["volume"]),
     ("fuse", &["volume"]),
-    ("primary", &["fuse", "layout", "store", "volume"]),
-    ("replica", &["fuse", "layout", "store", "volume"]),
-    ("config", &["fuse", "primary", "replica"]),
+    ("server", &[]),
+    ("primary", &["fuse", "layout", "server", "store", "volume"]),
+    ("replica", &["fuse", "layout", "server", "store", "volume"]),
+    ("config", &["fuse", "primary", "replica", "server"]),
 ];
 
 /// Words, and the only places where they may stand. Of a place, every file below it counts.

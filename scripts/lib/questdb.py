@@ -114,7 +114,8 @@ class Server:
         log = open(self.root / "server.log", "ab")
         self.running = subprocess.Popen(
             ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
-             f"-XX:SharedArchiveFile={self.place.jar.with_suffix('.jsa')}", "-p", self.place.jar,
+             f"-XX:SharedArchiveFile={self.place.jar.with_suffix('.jsa')}",
+             f"-Djava.io.tmpdir={self.root}", "-p", self.place.jar,
              "-m", "io.questdb/io.questdb.ServerMain", "-d", self.root],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )

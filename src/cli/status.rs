@@ -11,8 +11,8 @@ use crate::fuse::hidden;
 use crate::fuse::mounts;
 use crate::fuse::status::{Aims, Cost, Delivery, FILE, Status as Told, TableProblem};
 use crate::store::chain::Chain;
-use crate::volume::Manifest;
 use crate::volume::info::VolumeInfo;
+use crate::volume::{LeftOut, Manifest};
 
 use super::failure::{Exit, Failure};
 use super::output::{bytes, facts, print, print_json, seconds};
@@ -179,10 +179,13 @@ fn describe_mount(told: &Told) -> String {
         ("publish lag", told.publish_lag_seconds.map(seconds)),
         ("cache", cache),
         ("server", told.delivery.as_ref().map(|delivery| delivery.server.clone())),
+        ("version", version(told)),
         ("tables", told.delivery.as_ref().map(tables)),
         ("suspended", listed(told.delivery.as_ref().map(|delivery| &delivery.suspended))),
         ("only here", listed(told.delivery.as_ref().map(|delivery| &delivery.here_only))),
         ("stopped", told.delivery.as_ref().and_then(stopped)),
+        ("not replicated", left_out(told)),
+        ("settings", listed(Some(&told.warnings))),
         ("requests", Some(counts(&told.requests)).filter(|text| !text.is_empty())),
         ("bytes", Some(counts(&told.bytes)).filter(|text| !text.is_empty())),
         ("cost", told.cost.as_ref().map(cost)),
@@ -234,6 +237,29 @@ fn tables(delivery: &Delivery) -> String {
             format!("{}, {behind} of them {} commits behind", delivery.tables, delivery.behind_txns)
         }
     }
+}
+
+/// Which version the database's server is, where somebody is there to be asked.
+fn version(told: &Told) -> Option<String> {
+    let known =
+        |version: &Option<String>| version.clone().unwrap_or_else(|| "not known".to_owned());
+    match &told.delivery {
+        None => told.server_version.clone(),
+        Some(delivery) => Some(format!(
+            "{}, the primary's {}",
+            known(&delivery.version),
+            known(&delivery.primary_version)
+        )),
+    }
+}
+
+fn left_out(told: &Told) -> Option<String> {
+    let words = |it: &LeftOut| match it.commit {
+        None => format!("{} {}", it.table, it.what),
+        Some(commit) => format!("{} commit {commit}: {}", it.table, it.what),
+    };
+    let all: Vec<_> = told.left_out.iter().map(words).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn listed(names: Option<&Vec<String>>) -> Option<String> {

@@ -25,6 +25,7 @@ use std::time::Duration;
 use crate::fuse::mount::Passthrough;
 use crate::primary::{self, BacklogFull, Claim, Durability};
 use crate::replica::{self, Access, delivery};
+use crate::server::Address;
 
 use options as o;
 use words::Words;
@@ -81,6 +82,8 @@ pub enum Role {
         settings: primary::Settings,
         /// Whose place it may take.
         claim: Claim,
+        /// The database's server, if it may be asked.
+        server: Option<Address>,
     },
     /// One that shows.
     Replica {
@@ -163,7 +166,8 @@ fn primary(words: &Words) -> Result<Role, ConfigError> {
         ..primary::Settings::default()
     };
     let takeover = words.has(&o::TAKEOVER);
-    Ok(Role::Primary { settings, claim: if takeover { Claim::TakeOver } else { Claim::Continue } })
+    let claim = if takeover { Claim::TakeOver } else { Claim::Continue };
+    Ok(Role::Primary { settings, claim, server: server(words)? })
 }
 
 fn replica(words: &Words) -> Result<Role, ConfigError> {
@@ -190,34 +194,41 @@ fn replica(words: &Words) -> Result<Role, ConfigError> {
 
 /// The database that takes in what is shown, and what may be in place for it.
 fn delivery(words: &Words, window: u64) -> Result<Option<delivery::Settings>, ConfigError> {
-    let refused =
-        |row: &o::Row, what: &str| Err(ConfigError(format!("option {}: {what}", row.name)));
-    let Some(database) = words.absolute(&o::DATABASE)? else {
-        return match words.word(&o::QUESTDB) {
-            Some(_) => refused(&o::QUESTDB, "needs database=DIR: that server's db directory"),
-            None => Ok(None),
-        };
-    };
-    let server = match (words.word(&o::QUESTDB), words.absolute(&o::QUESTDB_PASSWORD_FILE)?) {
-        (None, None) => None,
+    let server = server(words)?;
+    match words.absolute(&o::DATABASE)? {
+        Some(database) => Ok(Some(delivery::Settings { database, server, window })),
+        None if server.is_some() => {
+            refused(&o::QUESTDB, "needs database=DIR: that server's db directory")
+        }
+        None => Ok(None),
+    }
+}
+
+/// How to speak to the database's server.
+fn server(words: &Words) -> Result<Option<Address>, ConfigError> {
+    let password_file = words.absolute(&o::QUESTDB_PASSWORD_FILE)?;
+    let (place, password_file) = match (words.word(&o::QUESTDB), password_file) {
+        (None, None) => return Ok(None),
         (None, Some(_)) => {
             return refused(&o::QUESTDB_PASSWORD_FILE, "needs questdb=HOST:PORT as well");
         }
         (Some(_), None) => {
             return refused(&o::QUESTDB, "needs questdb_password_file=FILE as well");
         }
-        (Some(place), Some(password_file)) => {
-            let parts = place.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-            let parts = parts.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
-            let Some((host, port)) = parts else {
-                let what = format!("`{place}` is not HOST:PORT; QuestDB's port is 8812");
-                return refused(&o::QUESTDB, &what);
-            };
-            let user = words.word(&o::QUESTDB_USER).unwrap_or_default();
-            Some(delivery::Address { host, port, user, password_file })
-        }
+        (Some(place), Some(password_file)) => (place, password_file),
     };
-    Ok(Some(delivery::Settings { database, server, window }))
+    let parts = place.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let parts = parts.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+    let Some((host, port)) = parts else {
+        let what = format!("`{place}` is not HOST:PORT; QuestDB's port is 8812");
+        return refused(&o::QUESTDB, &what);
+    };
+    let user = words.word(&o::QUESTDB_USER).unwrap_or_default();
+    Ok(Some(Address { host, port, user, password_file }))
+}
+
+fn refused<T>(row: &o::Row, what: &str) -> Result<T, ConfigError> {
+    Err(ConfigError(format!("option {}: {what}", row.name)))
 }
 
 /// A batch is held in memory while it is on its way; below one page it could carry nothing.

@@ -240,10 +240,11 @@ pub const QUESTDB: Row = Row {
     name: "questdb",
     value: Value::Word("HOST:PORT"),
     fallback: Fallback::Off,
-    mounts: Mounts::Replica,
-    help: "where that server listens for the PostgreSQL protocol, so that it takes in at once",
-    more: "Needs questdb_password_file, and a user who may write: see `walfs config questdb \
-           --role replica`.",
+    mounts: Mounts::All,
+    help: "where QuestDB's server on this host listens for the PostgreSQL protocol",
+    more: "On a replica, so that the server takes in at once: needs questdb_password_file, and a \
+           user who may write, see `walfs config questdb --role replica`. On a primary, so that \
+           replicas are told its version: any user will do.",
 };
 
 /// As whom to speak to it.
@@ -251,7 +252,7 @@ pub const QUESTDB_USER: Row = Row {
     name: "questdb_user",
     value: Value::Word("NAME"),
     fallback: Fallback::Is("admin"),
-    mounts: Mounts::Replica,
+    mounts: Mounts::All,
     help: "the user as whom to speak to that server",
     more: "",
 };
@@ -261,7 +262,7 @@ pub const QUESTDB_PASSWORD_FILE: Row = Row {
     name: "questdb_password_file",
     value: Value::Word("FILE"),
     fallback: Fallback::Off,
-    mounts: Mounts::Replica,
+    mounts: Mounts::All,
     help: "the file that holds that user's password, readable by root only",
     more: "",
 };

@@ -21,7 +21,7 @@ fn nothing_said_is_a_replica_with_its_defaults() {
 #[test]
 fn a_primary_of_which_nothing_is_said_has_its_defaults() {
     let config = Config::parse(["primary"]).unwrap();
-    let Role::Primary { settings, claim } = config.role else { panic!("{config:?}") };
+    let Role::Primary { settings, claim, .. } = config.role else { panic!("{config:?}") };
     assert_eq!(settings, primary::Settings::default());
     assert_eq!(claim, Claim::Continue);
 }
@@ -29,7 +29,7 @@ fn a_primary_of_which_nothing_is_said_has_its_defaults() {
 #[test]
 fn a_primary_hears_its_options() {
     let config = Config::parse(["primary,takeover,interval=0,sync", "backlog_full=block"]).unwrap();
-    let Role::Primary { settings, claim } = config.role else { panic!("{config:?}") };
+    let Role::Primary { settings, claim, .. } = config.role else { panic!("{config:?}") };
     assert_eq!(claim, Claim::TakeOver);
     assert_eq!(settings.interval, Duration::ZERO);
     assert_eq!(settings.durability, Durability::InStore);
@@ -124,4 +124,18 @@ fn every_option_appears_wherever_options_are_rendered() {
         assert!(render::markdown().contains(&row.usage().replace('|', "\\|")), "{}", row.name);
         assert!(render::roff().contains(&render::roff_escape(&row.usage())), "{}", row.name);
     }
+}
+
+#[test]
+fn a_primary_may_ask_its_server_too() {
+    let words = "primary,questdb=127.0.0.1:8812,questdb_password_file=/etc/password";
+    let Role::Primary { server: Some(server), .. } = Config::parse([words]).unwrap().role else {
+        panic!("there is a server")
+    };
+    assert_eq!(
+        (server.host.as_str(), server.port, server.user.as_str()),
+        ("127.0.0.1", 8812, "admin")
+    );
+    assert!(Config::parse(["primary,questdb=127.0.0.1:8812"]).is_err(), "as whom?");
+    assert!(Config::parse(["primary,database=/db"]).is_err(), "nothing is delivered to a primary");
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::volume::LeftOut;
+
 /// The name of the whole account in `.walfs`.
 pub const FILE: &str = "status.json";
 
@@ -59,6 +61,15 @@ pub struct Status {
     /// Replica with `database=`: how the server takes in what is shown.
     #[serde(default)]
     pub delivery: Option<Delivery>,
+    /// Primary: the version of the database's server, as it told; `null` if it was not asked.
+    #[serde(default)]
+    pub server_version: Option<String>,
+    /// What the primary has and the volume has not.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+    /// Settings of the database's server that replication does not go with.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// With `max_lag` or `budget`: how well they are met.
     #[serde(default)]
     pub aims: Option<Aims>,
@@ -106,6 +117,12 @@ pub struct Cost {
 pub struct Delivery {
     /// `connected`, or why walfs cannot speak to the server.
     pub server: String,
+    /// Its version, as it told.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// That of the primary's server, as the volume has it.
+    #[serde(default)]
+    pub primary_version: Option<String>,
     /// Tables that are delivered.
     pub tables: u64,
     /// Those of them that have not applied all that is shown.

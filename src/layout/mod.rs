@@ -16,7 +16,7 @@ use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 
-use crate::volume::{Manifest, RelPath};
+use crate::volume::{LeftOut, Manifest, RelPath};
 
 pub mod files;
 pub mod generic;
@@ -27,6 +27,8 @@ pub mod recorded;
 mod shipped;
 #[cfg(test)]
 mod shipping;
+#[cfg(test)]
+mod traces;
 
 pub use files::{FileId, Files, Found, Kind, OpenFile};
 pub use plan::{Look, Plan, Removal, Role, Scope, Step};
@@ -65,6 +67,10 @@ pub trait Layout: Debug + Send + Sync {
     /// What of these files the store lacks, in the order in which replicas may see it.
     /// Complete for what `look.scope` names; it may leave later steps out, never earlier ones.
     fn capture(&self, look: &Look<'_>) -> io::Result<Plan>;
+
+    /// What these files have that is never shipped, and that an operator would look for on a
+    /// replica.
+    fn left_out(&self, files: &dyn Files) -> io::Result<Vec<LeftOut>>;
 
     /// Whether this path has bytes that matter and that `shipped` lacks. Asked before the
     /// database's removal, rename or overwrite of a name destroys them.

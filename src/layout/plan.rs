@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use crate::volume::{Manifest, RelPath};
+use crate::volume::{LeftOut, Manifest, RelPath};
 
 use super::Files;
 
@@ -62,6 +62,8 @@ pub struct Plan {
     /// What an operator must hear, one sentence each, because replicas would wait for ever.
     /// Complete where [`Scope::All`] was looked at.
     pub problems: Vec<String>,
+    /// Commits that the steps bring and that mean nothing to a replica.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// One thing to ship.

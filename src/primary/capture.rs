@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::layout::{Layout, Look, Scope, Step};
 use crate::volume::edit::BLOCK;
-use crate::volume::{Checksum, Content, Edit, Manifest, RelPath, SegmentId, Write};
+use crate::volume::{Checksum, Content, Edit, LeftOut, Manifest, RelPath, SegmentId, Write};
 
 use super::bodies::Bodies;
 use super::disk::Disk;
@@ -28,6 +28,8 @@ pub(super) struct Work {
     pub(super) backlog: u64,
     /// What an operator must hear.
     pub(super) problems: Vec<String>,
+    /// Commits among them that mean nothing to a replica.
+    pub(super) left_out: Vec<LeftOut>,
 }
 
 /// The edits of one batch and their bytes.
@@ -86,6 +88,7 @@ pub(super) fn look(
         database: plan.database,
         backlog: plan.backlog,
         problems: plan.problems,
+        left_out: plan.left_out,
     })
 }
 

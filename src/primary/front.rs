@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::fuse::status::Aims;
-use crate::volume::{Fence, Manifest, Position, RelPath, WallTime};
+use crate::volume::{About, Fence, LeftOut, Manifest, Position, RelPath, WallTime};
 
 use super::barrier::Barrier;
 use super::outage::Outage;
@@ -53,6 +53,10 @@ pub struct Account {
     pub problem: Option<String>,
     /// What the layout found wrong with the files, two looks in a row.
     pub flaws: Vec<String>,
+    /// What the volume is told of this database besides its log.
+    pub about: About,
+    /// Commits that were seen since the start and that mean nothing to a replica.
+    pub left_out: Vec<LeftOut>,
     /// The loop is shipping what is left.
     pub stopping: bool,
     /// How well its aims are met, if it has any.

@@ -68,6 +68,22 @@ impl LocalDisk {
         self.lock_unseen().insert(path.clone());
     }
 
+    /// What replicas should know of this database, as it was told last.
+    pub(super) fn about(&self) -> io::Result<Option<Bytes>> {
+        self.own.read(own::ABOUT)
+    }
+
+    /// Tells it: durable on return.
+    pub(super) fn set_about(&self, document: &[u8]) -> io::Result<()> {
+        self.own.replace(own::ABOUT, document)
+    }
+
+    /// Whether there is a directory of this name.
+    pub(super) fn has_directory(&self, name: &str) -> bool {
+        let path = RelPath::new(name);
+        path.is_some_and(|path| self.beneath.entries(Some(&path)).is_ok_and(|it| !it.is_empty()))
+    }
+
     fn found(&self, path: &RelPath, stat: &FileStat) -> Found {
         found(path, stat, self.writers.write(id(stat)))
     }

@@ -14,10 +14,12 @@
 //! | `capture`, `witness`, `durable` | plan, read, then sync: only what is durable is cut |
 //! | `bodies` | uploads of sealed segments, beside the loop |
 //! | `publisher`, `checkpoints`, `outage` | into the store, with patience |
+//! | `about` | what replicas should know although no log says it |
 //! | `front`, `barrier`, `status` | shared with the mount: who waits for what, how things stand |
 //! | `view`, `hooks`, `guard` | the mount: hints, commits that wait, bytes that are kept |
 //! | `disk`, `local_disk`, `beneath`, `held`, `own` | the disk, the real one, and walfs's place on it |
 
+mod about;
 mod barrier;
 mod beneath;
 mod bodies;

@@ -22,6 +22,8 @@ use super::disk::NewFile;
 pub(super) const NAME: &str = ".walfs";
 /// The node's note.
 pub(super) const NOTE: &str = "node.json";
+/// What replicas should know of this database.
+pub(super) const ABOUT: &str = crate::volume::about::NAME;
 /// What the replica that used the directory before had whited out: one path per line.
 pub(super) const REMOVED: &str = "removed";
 

@@ -12,9 +12,11 @@ use crate::fuse::filesystem::FileSystem;
 use crate::fuse::mirror::{Mirror, TTL_ALONE};
 use crate::fuse::status::Status;
 use crate::layout::Layout;
-use crate::store::{Chain, Store};
-use crate::volume::Clock;
+use crate::server::{Address, Agent};
+use crate::store::{Chain, Store, leftovers};
+use crate::volume::{Clock, Fence};
 
+use super::about::Teller;
 use super::barrier::State;
 use super::front::{Front, Leftover};
 use super::hooks::Hooks;
@@ -42,6 +44,8 @@ pub struct Setup {
     pub settings: Settings,
     /// Who wants to be primary of what.
     pub applicant: Applicant,
+    /// The database's server, if it may be asked.
+    pub server: Option<Address>,
 }
 
 /// A running primary.
@@ -137,7 +141,7 @@ fn reign_on_this_thread(
         Err(error) => return give_up(began, error.into()),
     };
     runtime.block_on(async {
-        let Setup { store, layout, clock, settings, applicant, .. } = setup;
+        let Setup { store, layout, clock, settings, applicant, server, .. } = setup;
         let chain = Chain::new(store.clone());
         let reign = begin(&chain, &*disk, &*layout, &applicant, &*clock, &mut means).await;
         let note = Note::recall(&*disk).map_err(StartError::from);
@@ -152,10 +156,31 @@ fn reign_on_this_thread(
         if began.send(Ok(note)).is_err() {
             return nothing();
         }
+        let sweeping = reign.manifest.reign.clone().map(|fence| sweep(store.clone(), fence));
+        let _sweeper = sweeping.map(tokio::spawn);
         let _alarm = Alarm { front: Arc::clone(&front), durability: settings.durability };
+        if layout.is_delivered() {
+            let agent = server.map(Agent::new);
+            let (disk, layout) = (Arc::clone(&disk), Arc::clone(&layout));
+            // Ends with the runtime.
+            tokio::spawn(Teller { disk, layout, front: Arc::clone(&front), agent }.run());
+        }
         let parts = Parts { disk, layout, store, clock, settings, front };
         Pipeline::new(parts, reign).run().await
     })
+}
+
+/// Clears away what dead writers left in the store. Beside the reign: it waits for nothing here.
+async fn sweep(store: Store, fence: Fence) {
+    match leftovers::sweep(&store, &fence, leftovers::AGE).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "removed files that dead writers left in the store"),
+        Err(error) => tracing::warn!(
+            %error,
+            "cannot remove files that dead writers left in the store: they only take space, and \
+             the next mount of a primary tries again"
+        ),
+    }
 }
 
 /// Tells when the loop ends by a bug. The database may go on as far as it was promised nothing.

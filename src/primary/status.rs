@@ -53,6 +53,8 @@ pub(super) fn status(
         backlog_bytes: Some(account.backlog),
         backlog_seconds: account.oldest.map(|oldest| seconds_between(oldest, now)),
         held_files: Some(account.held),
+        server_version: account.about.server.clone(),
+        left_out: account.about.left_out.clone(),
         aims: account.aims.clone(),
         ..Status::default()
     }

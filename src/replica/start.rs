@@ -20,7 +20,7 @@ use crate::fuse::mirror::Mirror;
 use crate::fuse::status::Status;
 use crate::layout::Layout;
 use crate::store::{Chain, Patience, Side, Steering, Store, StoreError};
-use crate::volume::{Clock, VolumeId};
+use crate::volume::{About, Clock, VolumeId};
 
 use super::cache::Cache;
 use super::delivery::{self, Delivery};
@@ -161,6 +161,7 @@ impl Replica {
     pub fn tell(&self, status: &mut Status) {
         "replica".clone_into(&mut status.role);
         self.health.tell(status, &self.shown, self.clock.now());
+        status.left_out = About::of(&self.shown.view().manifest).unwrap_or_default().left_out;
         if let Some(delivery) = &self.delivery {
             delivery.tell(status);
         }

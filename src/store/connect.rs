@@ -33,6 +33,7 @@ use url::Url;
 use super::directory::Directory;
 use super::hdfs::Hdfs;
 use super::lab;
+use super::leftovers::Workshop;
 use settings::Settings;
 
 pub use bucket::{Bucket, Told};
@@ -46,6 +47,8 @@ pub struct Place {
     /// A client that sends again by itself, for uploads in parts: a part that failed cannot be
     /// sent again through another's hands.
     pub parts: Arc<dyn ObjectStore>,
+    /// Where unfinished files lie, if the store is a file system.
+    pub workshop: Option<Arc<dyn Workshop>>,
     /// What every name of the volume begins with.
     pub prefix: Path,
     /// What the store is told of every object: its storage class.
@@ -76,9 +79,16 @@ pub enum Beyond {
 impl Place {
     /// A place behind one client that serves for everything.
     pub fn behind(objects: Arc<dyn ObjectStore>, prefix: Path, url: String) -> Self {
-        let attributes = Attributes::new();
-        let (timeout, beyond) = (None, Beyond::Nothing);
-        Self { parts: Arc::clone(&objects), objects, prefix, attributes, timeout, beyond, url }
+        Self {
+            parts: Arc::clone(&objects),
+            objects,
+            workshop: None,
+            prefix,
+            attributes: Attributes::new(),
+            timeout: None,
+            beyond: Beyond::Nothing,
+            url,
+        }
     }
 }
 
@@ -102,10 +112,12 @@ pub fn connect(url: &str, options: &BTreeMap<String, String>) -> Result<Place, B
         .map_err(|error| BadPlace(format!("`{url}` has an unusable path: {error}")))?;
     let client = |retry: RetryConfig| client(&parsed, &settings, retry);
     let prefix = if parsed.scheme() == "file" { Path::default() } else { prefix };
-    let ((objects, beyond), (parts, _)) = (client(no_retries())?, client(few_retries())?);
+    let Client { objects, beyond, workshop } = client(no_retries())?;
+    let parts = client(few_retries())?.objects;
     let place = Place {
         objects,
         parts,
+        workshop,
         prefix,
         attributes: settings.attributes(),
         timeout: settings.timeout,
@@ -118,24 +130,41 @@ pub fn connect(url: &str, options: &BTreeMap<String, String>) -> Result<Place, B
     })
 }
 
-fn client(
-    url: &Url,
-    settings: &Settings,
-    retry: RetryConfig,
-) -> Result<(Arc<dyn ObjectStore>, Beyond), BadPlace> {
+/// A client, and what else there is behind it.
+struct Client {
+    objects: Arc<dyn ObjectStore>,
+    beyond: Beyond,
+    workshop: Option<Arc<dyn Workshop>>,
+}
+
+impl Client {
+    fn of(objects: Arc<dyn ObjectStore>, beyond: Beyond) -> Self {
+        Self { objects, beyond, workshop: None }
+    }
+}
+
+fn client(url: &Url, settings: &Settings, retry: RetryConfig) -> Result<Client, BadPlace> {
     Ok(match url.scheme() {
         "file" => {
             let (directory, path) = open_directory(url)?;
-            (directory, Beyond::Directory(path))
+            let workshop: Arc<dyn Workshop> = Arc::<Directory>::clone(&directory);
+            let client = Client::of(directory, Beyond::Directory(path));
+            Client { workshop: Some(workshop), ..client }
         }
-        "memory" => (shared_memory(host(url)?), Beyond::Nothing),
+        "memory" => Client::of(shared_memory(host(url)?), Beyond::Nothing),
         "hdfs" => {
             let files = Hdfs::connect(url, &settings.cloud)?;
-            (Arc::new(files.clone()), Beyond::NameNode(files))
+            let client = Client::of(Arc::new(files.clone()), Beyond::NameNode(files.clone()));
+            Client { workshop: Some(Arc::new(files)), ..client }
         }
-        "s3" => clouds::s3(host(url)?, settings, retry)?,
-        "gs" => (clouds::gcs(host(url)?, settings, retry)?, Beyond::Generations),
-        "az" | "abfs" | "abfss" => (clouds::azure(url, settings, retry)?, Beyond::Nothing),
+        "s3" => {
+            let (objects, beyond) = clouds::s3(host(url)?, settings, retry)?;
+            Client::of(objects, beyond)
+        }
+        "gs" => Client::of(clouds::gcs(host(url)?, settings, retry)?, Beyond::Generations),
+        "az" | "abfs" | "abfss" => {
+            Client::of(clouds::azure(url, settings, retry)?, Beyond::Nothing)
+        }
         scheme => return Err(unknown(scheme)),
     })
 }
@@ -179,7 +208,7 @@ fn host(url: &Url) -> Result<&str, BadPlace> {
     })
 }
 
-fn open_directory(url: &Url) -> Result<(Arc<dyn ObjectStore>, PathBuf), BadPlace> {
+fn open_directory(url: &Url) -> Result<(Arc<Directory>, PathBuf), BadPlace> {
     let bad = |why: String| BadPlace(format!("cannot use `{url}`: {why}"));
     let path: PathBuf = match (url.host_str(), url.to_file_path()) {
         (None, Ok(path)) => path,

@@ -4,6 +4,7 @@
 //! store, and a name that is missing there is not the end of a chain.
 
 mod placing;
+mod unfinished;
 
 use std::fs;
 use std::io::{self, ErrorKind};

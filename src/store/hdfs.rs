@@ -4,7 +4,7 @@
 //! temporary file behind.
 //!
 //! An object is written as `.NAME.tmp.N` beside its place and renamed; the name node renames
-//! without overwriting, atomically.
+//! without overwriting, atomically. What a dead writer leaves of that is [`Workshop`]'s.
 
 use std::fmt;
 use std::ops::Range;
@@ -26,6 +26,7 @@ use object_store::{
 use url::Url;
 
 use super::connect::BadPlace;
+use super::leftovers::{Unfinished, Workshop, before_number};
 
 /// How often to look whether the name node has taken note of a file's length.
 const LOOK: Duration = Duration::from_millis(2);
@@ -174,6 +175,39 @@ impl fmt::Display for Hdfs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hdfs")
     }
+}
+
+#[async_trait]
+impl Workshop for Hdfs {
+    async fn unfinished(&self, folder: &Path) -> Result<Vec<Unfinished>> {
+        let root = rooted(folder, "");
+        let found = match self.client.list_status(&root, true).await {
+            Err(HdfsError::FileNotFound(_)) => Vec::new(),
+            found => found.map_err(failed)?,
+        };
+        let found = found.iter().filter(|status| !status.isdir).filter_map(|status| {
+            let path = status.path.strip_prefix(&root)?.trim_start_matches('/');
+            let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let name = before_number(name.strip_prefix('.')?, ".tmp.")?;
+            let object = if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") };
+            let modified = i64::try_from(status.modification_time).ok()?;
+            Some(Unfinished { path: path.to_owned(), object, modified })
+        });
+        Ok(found.collect())
+    }
+
+    async fn remove(&self, folder: &Path, path: &str) -> Result<()> {
+        match self.client.delete(&rooted(folder, path), false).await {
+            Err(HdfsError::FileNotFound(_)) | Ok(_) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// A path below a folder as the name node writes it.
+fn rooted(folder: &Path, path: &str) -> String {
+    let joined = format!("/{folder}/{path}");
+    format!("/{}", joined.trim_matches('/'))
 }
 
 #[async_trait]

@@ -15,6 +15,7 @@
 //! | [`election`] | the fence that makes a node the primary |
 //! | [`body`] | segment bodies: upload frame by frame, fetch of ranges |
 //! | [`doctor`] | whether a store keeps what is promised of stores, and how fast it is |
+//! | [`leftovers`] | what dead writers left unfinished, and which of it may go |
 //! | [`volume`] | the `volume` object: created once, checked at each mount |
 //! | [`contents`] | the bytes of a whole file, in order |
 //! | [`faulty`], [`weather`] | for tests: a store with every fault that real ones have |
@@ -36,6 +37,7 @@ pub mod election;
 pub mod faulty;
 mod hdfs;
 mod lab;
+pub mod leftovers;
 pub mod meter;
 pub mod objects;
 pub mod retry;

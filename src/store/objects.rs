@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::Place;
 use super::answers::{self, Answer};
+use super::leftovers::Workshop;
 use super::meter::{Meter, Request};
 use super::retry::{Attempts, Jitter, Patience, in_time};
 use crate::volume::keys::Key;
@@ -27,14 +28,15 @@ const PAGE: usize = 1000;
 /// One volume's objects. Cheap to clone; clones share the meter.
 #[derive(Clone, Debug)]
 pub struct Store {
-    objects: Arc<dyn ObjectStore>,
+    pub(super) objects: Arc<dyn ObjectStore>,
     parts: Arc<dyn ObjectStore>,
-    prefix: Path,
+    pub(super) workshop: Option<Arc<dyn Workshop>>,
+    pub(super) prefix: Path,
     attributes: Attributes,
     timeout: Option<Duration>,
     url: Arc<str>,
     meter: Arc<Meter>,
-    patience: Patience,
+    pub(super) patience: Patience,
     jitter: Jitter,
 }
 
@@ -93,6 +95,7 @@ impl Store {
         Self {
             objects: place.objects,
             parts: place.parts,
+            workshop: place.workshop,
             prefix: place.prefix,
             attributes: place.attributes,
             timeout: place.timeout,
@@ -306,7 +309,7 @@ impl Store {
         Ok(found)
     }
 
-    fn answer(&self, error: &object_store::Error) -> Answer {
+    pub(super) fn answer(&self, error: &object_store::Error) -> Answer {
         self.meter.count(Request::Error);
         answers::read(error)
     }
@@ -317,7 +320,7 @@ impl Store {
         Some(Listed { key: Key::parse(&name.join("/"))?, size: meta.size })
     }
 
-    fn locate(&self, name: &str) -> Path {
+    pub(super) fn locate(&self, name: &str) -> Path {
         name.split('/').fold(self.prefix.clone(), Path::join)
     }
 }

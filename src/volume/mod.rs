@@ -13,8 +13,10 @@
 //! | [`frames`] | bodies: compressed frames, each with its checksum |
 //! | [`codec`] | links, checkpoints and bodies as bytes |
 //! | [`info`] | what stands in the `volume` object |
+//! | [`about`] | what replicas should know although no log says it |
 //! | [`keys`] | how objects are named |
 
+pub mod about;
 pub mod checksum;
 pub mod codec;
 pub mod edit;
@@ -28,6 +30,7 @@ pub mod link;
 pub mod manifest;
 pub mod path;
 
+pub use about::{About, LeftOut};
 pub use checksum::{Checksum, Digest};
 pub use edit::{Edit, Seal, Write};
 pub use extents::{Block, Extent, Extents};

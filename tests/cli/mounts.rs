@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -32,6 +33,27 @@ fn what_was_there_is_shipped_and_stays() {
     bed.wait("it is shipped", || call(&["cat", &url, "old"]).out == "from before");
     call(&["umount", &bed.text("primary")]).well();
     assert_eq!(fs::read_to_string(bed.path("primary/old")).unwrap(), "from before");
+}
+
+#[test]
+fn a_primary_clears_away_what_dead_writers_left_long_ago() {
+    let Some(bed) = Bed::for_mounts() else { return };
+    bed.primary("layout=generic").well();
+    fs::write(bed.path("primary/a"), "hello").unwrap();
+    call(&["umount", &bed.text("primary")]).well();
+    let epoch = bed.path("store/volume/log/0000000000000001");
+    let (old, young) = (epoch.join("0000000000000007#1"), epoch.join("0000000000000007#2"));
+    for (path, hours) in [(&old, 25), (&young, 23)] {
+        let file = fs::File::create(path).unwrap();
+        let now = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(now - Duration::from_secs(hours * 3600)).unwrap();
+    }
+    bed.primary("").well();
+    bed.wait("it is gone", || !old.exists());
+    assert!(young.exists(), "its writer may only be slow");
+    call(&["umount", &bed.text("primary")]).well();
+    let log = fs::read_to_string(bed.path("primary.log")).unwrap();
+    assert!(log.contains("dead writers left in the store count=1"), "{log}");
 }
 
 #[test]

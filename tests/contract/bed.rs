@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -39,11 +40,25 @@ impl Bed {
         Some(Self::at(format!("{url}/contract-{now}?{query}")))
     }
 
+    /// Where two hosts meet, and which of them this is.
+    pub(crate) fn shared() -> Option<(Self, u8)> {
+        let url = std::env::var("WALFS_CONTRACT_RIVALS").ok()?;
+        let host = std::env::var("WALFS_CONTRACT_RIVAL").unwrap().parse().unwrap();
+        assert!(host < 2, "there are two hosts, 0 and 1");
+        Some((Self::at(url), host))
+    }
+
     /// A place beneath this one.
     pub(crate) fn fresh(&self, name: &str) -> Self {
         let mut place = (*self.place).clone();
         place.prefix = place.prefix.clone().join(name);
         Self { place: Arc::new(place), url: self.url.clone() }
+    }
+
+    /// Where the objects are, if they are files on this host.
+    pub(crate) fn directory(&self) -> Option<PathBuf> {
+        let path = self.url.strip_prefix("file://")?.split('?').next()?;
+        Some(PathBuf::from(path).join(self.place.prefix.as_ref()))
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -61,7 +76,8 @@ impl Bed {
 
     /// So many objects, or as many as this store makes in a bearable time.
     pub(crate) fn many(&self, wanted: u64) -> u64 {
-        if self.url.starts_with("hdfs") { wanted / 4 } else { wanted }
+        let slow = std::env::var_os("WALFS_CONTRACT_SLOW").is_some();
+        if slow || self.url.starts_with("hdfs") { wanted / 4 } else { wanted }
     }
 }
 
@@ -70,9 +86,13 @@ pub(crate) fn folder_of(key: &Key) -> String {
     key.to_string().rsplit_once('/').unwrap().0.to_owned()
 }
 
-/// Says so on the real standard error: what a test prints when it passes is not shown.
 pub(crate) fn skip(why: &str) {
-    writeln!(io::stderr(), "skipped: {why}").ok();
+    tell(&format!("skipped: {why}"));
+}
+
+/// On the real standard error: what a test prints when it passes is not shown.
+pub(crate) fn tell(what: &str) {
+    writeln!(io::stderr(), "{what}").ok();
 }
 
 /// A file that does not compress.

@@ -1,6 +1,7 @@
 //! What walfs needs of a store, asked of each kind of store with the same questions: memory and
 //! files always, a real server where `WALFS_CONTRACT_URL` names one (`scripts/test-stores` starts
-//! them). `WALFS_CONTRACT_ROUNDS` says how many epochs are fought for.
+//! them). `WALFS_CONTRACT_ROUNDS` says how many epochs are fought for, and `WALFS_CONTRACT_SLOW`
+//! that a thousand objects are too many.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,7 +11,11 @@
 )]
 
 mod bed;
+mod hosts;
+mod leftovers;
 mod lossy;
+
+use std::ops::Range;
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -42,6 +47,7 @@ async fn keeps_the_contract(bed: &Bed) {
     takes_large_bodies(&bed.fresh("body")).await;
     lists_and_deletes_many(&bed.fresh("many")).await;
     hides_what_is_not_ours(&bed.fresh("alien")).await;
+    leftovers::hides_and_sweeps_what_dead_writers_left(&bed.fresh("left")).await;
     has_one_winner_per_epoch(&bed.fresh("epoch"), Bed::rounds()).await;
 }
 
@@ -150,22 +156,26 @@ async fn hides_what_is_not_ours(bed: &Bed) {
 async fn has_one_winner_per_epoch(bed: &Bed, rounds: u64) {
     for round in 0..rounds {
         let place = bed.fresh(&format!("{round}"));
-        let race = (0..WRITERS).map(|writer| {
-            let chain = Chain::new(place.store(writer.into()));
-            let candidate = Candidate {
-                writer: WriterId([writer; 16]),
-                node: NodeId([writer; 16]),
-                node_name: format!("node {writer}"),
-                time: WallTime(1),
-            };
-            async move { chain.claim(Manifest::empty(), &candidate, &mut |_, _| {}).await.unwrap() }
-        });
-        let outcomes = join_all(race).await;
-        let won = outcomes.iter().filter(|claimed| matches!(claimed, Claimed::Won(_))).count();
-        assert_eq!(won, 1, "round {round}");
+        assert_eq!(claims_won(&place, 0..WRITERS).await, 1, "round {round}");
         let first = Chain::new(place.store(1)).read(Position::first(Epoch::GENESIS)).await;
         assert!(first.unwrap().is_some(), "round {round}");
     }
+}
+
+/// How many of these writers became primary when all claimed the first epoch at once.
+async fn claims_won(place: &Bed, writers: Range<u8>) -> usize {
+    let race = writers.map(|writer| {
+        let chain = Chain::new(place.store(writer.into()));
+        let candidate = Candidate {
+            writer: WriterId([writer; 16]),
+            node: NodeId([writer; 16]),
+            node_name: format!("node {writer}"),
+            time: WallTime(1),
+        };
+        async move { chain.claim(Manifest::empty(), &candidate, &mut |_, _| {}).await.unwrap() }
+    });
+    let outcomes = join_all(race).await;
+    outcomes.iter().filter(|claimed| matches!(claimed, Claimed::Won(_))).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -55,6 +55,7 @@ impl Site {
             clock: Arc::new(NoClock),
             settings: Settings { interval: Duration::ZERO, durability, ..Settings::default() },
             applicant: applicant(1, Claim::Continue),
+            server: None,
         };
         let primary = Primary::start(setup, Means::quiet()).unwrap();
         let hidden = Hidden::new(primary.filesystem(), Arc::new(Vec::new));
@@ -210,6 +211,7 @@ fn what_goes_before_it_was_shipped_is_shipped_all_the_same() {
             clock: Arc::new(NoClock),
             settings: Settings::default(),
             applicant: applicant(2, Claim::TakeOver),
+            server: None,
         };
         let primary = Primary::start(setup, Means::quiet()).unwrap();
         for (number, bytes) in (1..).zip(before) {

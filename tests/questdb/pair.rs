@@ -24,7 +24,7 @@ impl Primary {
 
     /// Mounts over the database of this server, which does not run, and starts it.
     pub(crate) fn over(world: &World, mut server: Server, options: &str) -> Primary {
-        let options = format!("primary,layout=questdb,{options}");
+        let options = format!("primary,layout=questdb,{},{options}", asked(&server));
         let mount = Node::mount(world, &server.database(), &options);
         server.start();
         Primary { server, mount }
@@ -77,6 +77,13 @@ impl Replica {
         self.view.clear();
         self.view.remount();
     }
+}
+
+/// The words of a primary's mount that may ask this server for its version.
+fn asked(server: &Server) -> String {
+    let (pg, file) = (server.client().pg, server.password_file());
+    fs::write(&file, "quest").expect("a root is writable");
+    format!("questdb=127.0.0.1:{pg},questdb_password_file={}", file.display())
 }
 
 /// The words of a mount that delivers into this server.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use walfs::layout::questdb::settings::{Side, lines};
 
 use crate::client::Client;
 use crate::ground::{log_file, signal, tail, wait_exit, wait_until};
@@ -44,61 +45,34 @@ cairo.sql.copy.root=
 http.json.query.connection.check.frequency=100000
 ";
 
-/// What the documentation asks of a primary.
-const PRIMARY: &str = "
-cairo.wal.segment.rollover.size=2097152
-cairo.wal.inactive.writer.ttl=5000
-cairo.idle.check.interval=5000
-cairo.default.sequencer.part.txn.count=0
-";
-
-/// What the documentation asks of a replica: the agent writes, clients read.
-const REPLICA: &str = "
-readonly=false
-http.security.readonly=true
-http.settings.readonly=true
-pg.security.readonly=false
-pg.readonly.user.enabled=true
-line.tcp.enabled=false
-line.udp.enabled=false
-line.http.enabled=false
-cairo.mat.view.enabled=true
-mat.view.refresh.worker.count=0
-cairo.wal.apply.table.time.quota=86400000
-cairo.file.descriptor.cache.enabled=false
-cairo.wal.inactive.writer.ttl=1000
-cairo.idle.check.interval=1000
-cairo.sql.copy.export.root=
-";
-
 impl Server {
     /// A primary's server with an empty root, not started.
     pub(crate) fn primary(world: &World, name: &str) -> Server {
-        Server::create(world, name, PRIMARY)
+        Server::create(world, name, Side::Primary)
     }
 
     /// A replica's server with an empty root, not started.
     pub(crate) fn replica(world: &World, name: &str) -> Server {
-        let server = Server::create(world, name, &replica_settings());
+        let server = Server::create(world, name, Side::Replica);
         fs::write(server.password_file(), AGENT.1).expect("a root is writable");
         server
     }
 
-    fn create(world: &World, name: &str, settings: &str) -> Server {
+    fn create(world: &World, name: &str, side: Side) -> Server {
         let root = world.path(name);
         for directory in ["conf", "db"] {
             fs::create_dir_all(root.join(directory)).expect("a temporary directory has room");
         }
         let [http, pg, line] = free_ports();
         let client = Client { http, pg, line };
-        let settings = settings.to_owned();
+        let settings = printed(side);
         let jar = world.jar.clone();
         Server { root, jar, client, settings, owner: None, running: None }
     }
 
     /// Becomes the other kind of server at its next start.
     pub(crate) fn promote(&mut self) {
-        PRIMARY.clone_into(&mut self.settings);
+        self.settings = printed(Side::Primary);
     }
 
     /// More settings for the next start; the last word counts.
@@ -156,13 +130,15 @@ impl Server {
             "http.bind.to=127.0.0.1:{http}\npg.net.bind.to=127.0.0.1:{pg}\n\
              line.tcp.net.bind.to=127.0.0.1:{line}\n"
         );
-        let settings = last_words(&format!("{SMALL}{ports}{}", self.settings));
+        let settings = last_words(&format!("{}{ports}", self.settings));
         fs::write(self.root.join("conf/server.conf"), settings).expect("a root is writable");
         let log = log_file(&self.log());
         let mut command = Command::new("java");
         command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]);
         command.arg(format!("-XX:SharedArchiveFile={}", self.jar.with_extension("jsa").display()));
         command.arg(format!("-XX:ErrorFile={}", self.root.join("crash.log").display()));
+        // Where it unpacks its libraries, which a kill leaves behind.
+        command.arg(format!("-Djava.io.tmpdir={}", self.root.display()));
         command.arg("-p").arg(&self.jar).args(["-m", "io.questdb/io.questdb.ServerMain", "-d"]);
         command.arg(&self.root).current_dir(&self.root).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a log has two ends")).stderr(log);
@@ -212,12 +188,15 @@ impl Drop for Server {
     }
 }
 
-fn replica_settings() -> String {
+/// The settings that walfs prints, with the names and passwords of these cases.
+fn printed(side: Side) -> String {
     let ((agent, secret), (reader, password)) = (AGENT, READER);
-    format!(
-        "{REPLICA}pg.user={agent}\npg.password={secret}\n\
+    let users = format!(
+        "pg.user={agent}\npg.password={secret}\n\
          pg.readonly.user={reader}\npg.readonly.password={password}\n"
-    )
+    );
+    let users = if side == Side::Replica { users.as_str() } else { "" };
+    [&lines(side), users, SMALL].concat()
 }
 
 /// Of settings that are there twice, the server would refuse or take any: only the last is kept.

@@ -1,6 +1,6 @@
 //! What the server has, and what of S3 it does with it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::wire::{Reply, Request};
 use super::{Act, Quirk};
@@ -13,6 +13,8 @@ pub(crate) struct State {
     pub(crate) puts: VecDeque<Act>,
     pub(crate) gets: VecDeque<Act>,
     pub(crate) served: (usize, usize),
+    /// What the last PUT said of itself.
+    pub(crate) headers: HashMap<String, String>,
     /// Of the upload that is under way.
     parts: BTreeMap<String, Vec<u8>>,
 }

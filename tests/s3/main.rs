@@ -8,7 +8,9 @@
 )]
 
 mod doctor;
+mod proxy;
 mod server;
+mod way;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

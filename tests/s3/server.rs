@@ -141,6 +141,11 @@ impl Server {
         self.state().served
     }
 
+    /// This header of the last PUT.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.state().headers.get(name).cloned()
+    }
+
     /// Puts an object where no client sees it happen.
     pub(crate) fn place(&self, path: &str, bytes: &[u8]) {
         self.state().objects.insert(path.to_owned(), bytes.to_vec());
@@ -186,6 +191,7 @@ impl Server {
         let mut state = self.state();
         if request.method == "PUT" {
             state.served.0 += 1;
+            state.headers.clone_from(&request.headers);
             state.puts.pop_front().unwrap_or(Act::Well)
         } else {
             state.served.1 += 1;

@@ -18,6 +18,7 @@ pub(crate) struct Request {
     pub(crate) range: Option<(usize, usize)>,
     pub(crate) only_if_absent: bool,
     pub(crate) only_if_changed: bool,
+    pub(crate) headers: HashMap<String, String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -43,7 +44,7 @@ impl Request {
         });
         let only_if_absent = headers.get("if-none-match").is_some_and(|tag| tag == "*");
         let only_if_changed = headers.get("if-none-match").is_some_and(|tag| tag == TAG);
-        Ok(Some(Self { method, path, range, only_if_absent, only_if_changed, body }))
+        Ok(Some(Self { method, path, range, only_if_absent, only_if_changed, headers, body }))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::replica::Access;
 
 use super::role::Service;
 use super::stop::{Signals, stop, wait_for_end};
-use super::{Mount, detach};
+use super::{Mount, advice, detach};
 
 /// Mounts, and serves until the mount has ended and everything is shipped that can be.
 pub(super) fn serve(mount: &Mount, config: Config, log: &Log) -> Result<(), Failure> {
@@ -30,17 +30,23 @@ pub(super) fn serve(mount: &Mount, config: Config, log: &Log) -> Result<(), Fail
     let directory = Arc::clone(point.directory());
     let log_file = config.log_file.clone();
     let stop_timeout = config.stop_timeout;
+    let server = advice::server_of(&config, &path);
     let service = Arc::new(Service::start(&mount.url, config, &directory)?);
     if service.needs_passthrough() {
         settings.passthrough = insist(settings.passthrough)?;
     }
 
+    let warnings = match server {
+        Some((side, database)) if service.is_questdb() => advice::questdb(side, &database),
+        _ => Vec::new(),
+    };
     let passthrough = Arc::new(AtomicBool::new(false));
     let content = {
         let (service, passthrough) = (Arc::clone(&service), Arc::clone(&passthrough));
         move || {
             let mut status = service.status();
             status.passthrough = passthrough.load(Ordering::Relaxed);
+            status.warnings.clone_from(&warnings);
             status.files()
         }
     };

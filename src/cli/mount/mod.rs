@@ -5,9 +5,11 @@
 //! | `detach` | the daemon in the background, and whoever waits for its readiness |
 //! | `daemon` | a mount from its words to its end |
 //! | `role` | the primary or the replica behind the mount |
+//! | `advice` | settings of a server that replication does not go with |
 //! | `takeover` | how a takeover puts the volume's files in place |
 //! | `stop` | what ends a mount, and what is said then |
 
+mod advice;
 mod daemon;
 mod detach;
 mod role;

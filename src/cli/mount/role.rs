@@ -19,6 +19,7 @@ use crate::fuse::status::Status;
 use crate::layout::{self, Layout};
 use crate::primary::{self, Applicant, Claim, Durability, LocalDisk, Primary};
 use crate::replica::{self, Replica};
+use crate::server::Address;
 use crate::store::{Store, volume};
 use crate::volume::info::VolumeInfo;
 use crate::volume::{Clock, VolumeId};
@@ -76,8 +77,8 @@ impl Service {
         let store = config.reach.store;
         let ground = Ground { url, store, directory, till, node, layout: config.layout };
         match config.role {
-            Role::Primary { settings, claim } => {
-                ground.primary(primary::Settings { aims, ..settings }, claim)
+            Role::Primary { settings, claim, server } => {
+                ground.primary(primary::Settings { aims, ..settings }, claim, server)
             }
             Role::Replica { mut settings, poll, cache, delivery } => {
                 let local = url.starts_with("file:") || url.starts_with("memory:");
@@ -113,6 +114,14 @@ impl Service {
         }
     }
 
+    /// Whether the volume is of a QuestDB.
+    pub(super) fn is_questdb(&self) -> bool {
+        match self {
+            Self::Primary(primary, _) => primary.layout().name() == "questdb",
+            Self::Replica(follows) => follows.known.layout == "questdb",
+        }
+    }
+
     /// How it is.
     pub(super) fn status(&self) -> Status {
         match self {
@@ -140,8 +149,16 @@ impl Follows {
 }
 
 impl Ground<'_> {
-    fn primary(self, settings: primary::Settings, claim: Claim) -> Result<Service, Failure> {
+    fn primary(
+        self,
+        settings: primary::Settings,
+        claim: Claim,
+        server: Option<Address>,
+    ) -> Result<Service, Failure> {
         let (info, layout) = block_on(self.open_or_create())?;
+        if server.is_some() && !layout.is_delivered() {
+            return Err(not_questdb("questdb", &info.layout));
+        }
         if layout.is_mapped() && settings.durability == Durability::InStore {
             return Err(unsynced(layout.name()));
         }
@@ -157,6 +174,7 @@ impl Ground<'_> {
             clock: Arc::new(SystemClock),
             settings,
             applicant: Applicant::new(rng, info.volume, self.node, claim),
+            server,
         };
         Ok(Service::Primary(Box::new(Primary::start(setup, means)?), self.till))
     }
@@ -176,13 +194,7 @@ impl Ground<'_> {
         })?;
         let layout = self.check_layout(&info)?;
         if delivery.is_some() && !layout.is_delivered() {
-            return Err(Failure::new(
-                crate::cli::failure::Exit::Usage,
-                format!(
-                    "option database: is for volumes of layout questdb; this one's is {}",
-                    info.layout
-                ),
-            ));
+            return Err(not_questdb("database", &info.layout));
         }
         let failed = |error| Failure::error(format!("cannot start the replica's threads: {error}"));
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -263,6 +275,13 @@ impl Ground<'_> {
             )
         })
     }
+}
+
+fn not_questdb(option: &str, layout: &str) -> Failure {
+    Failure::new(
+        crate::cli::failure::Exit::Usage,
+        format!("option {option}: is for volumes of layout questdb; this one's is {layout}"),
+    )
 }
 
 /// What a database does not sync, nobody can make wait for the store.

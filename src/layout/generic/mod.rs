@@ -18,7 +18,7 @@ use std::io;
 use std::ops::Bound;
 
 use crate::volume::edit::BLOCK;
-use crate::volume::{Content, Manifest, RelPath};
+use crate::volume::{Content, LeftOut, Manifest, RelPath};
 
 use super::shipped::{Shipped, differing, frames_agree, tails};
 use super::{Files, Found, Kind, Layout, Look, OpenFile, Plan, Removal, Role, Scope, Step};
@@ -101,6 +101,10 @@ impl Layout for Generic {
         plan.steps.extend(last.into_iter().map(|path| Step::Remove { path }));
         plan.backlog = plan.steps.iter().map(Step::bytes).sum();
         Ok(plan)
+    }
+
+    fn left_out(&self, _files: &dyn Files) -> io::Result<Vec<LeftOut>> {
+        Ok(Vec::new())
     }
 
     fn owes(&self, files: &dyn Files, path: &RelPath, shipped: &Manifest) -> io::Result<bool> {

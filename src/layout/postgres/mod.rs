@@ -22,7 +22,7 @@
 
 use std::io;
 
-use crate::volume::{Manifest, RelPath};
+use crate::volume::{LeftOut, Manifest, RelPath};
 
 use super::{Files, Kind, Layout, Look, Plan, Removal, Role};
 
@@ -102,6 +102,10 @@ impl Layout for Postgres {
 
     fn capture(&self, look: &Look<'_>) -> io::Result<Plan> {
         capture::capture(look)
+    }
+
+    fn left_out(&self, _files: &dyn Files) -> io::Result<Vec<LeftOut>> {
+        Ok(Vec::new())
     }
 
     fn owes(&self, files: &dyn Files, path: &RelPath, shipped: &Manifest) -> io::Result<bool> {

@@ -19,17 +19,15 @@ use std::io;
 use crate::layout::shipped::{Shipped, differing, tails};
 use crate::layout::{Files, Look, OpenFile, Plan, Scope, Step};
 use crate::volume::edit::BLOCK;
-use crate::volume::{Manifest, RelPath};
+use crate::volume::{About, LeftOut, Manifest, RelPath};
 
 use super::names::{Name, Segment, SequencerFile, Table};
-use super::parts::Parts;
+use super::parts::{Parts, may_change, settled};
 use super::sequencer::{self, Log};
 use super::txnlog::{Record, What, read_records};
 use super::wanted::Wanted;
-use super::{event, registry};
+use super::{event, left_out, registry};
 
-/// A segment with less than this stays in the batches that brought it.
-const SEAL_MIN: u64 = 256 << 10;
 /// Commits are published in pieces of so many at least…
 const PIECE_MIN: u64 = 64;
 /// …and a backlog in so many pieces at most, so that replicas see it grow.
@@ -55,6 +53,9 @@ pub(super) fn capture(look: &Look<'_>) -> io::Result<Plan> {
     }
     for segment in &wanted.segments {
         capture.seal(segment)?;
+    }
+    if wanted.about {
+        capture.about()?;
     }
     Ok(capture.finish())
 }
@@ -101,6 +102,7 @@ struct Capture<'a> {
     look: &'a Look<'a>,
     steps: Vec<Step>,
     problems: Vec<String>,
+    left_out: Vec<LeftOut>,
     /// The sizes that files have once the steps so far count, where these change them.
     planned: BTreeMap<RelPath, u64>,
     /// The segments that the steps seal.
@@ -116,6 +118,7 @@ impl<'a> Capture<'a> {
             look,
             steps: Vec::new(),
             problems: Vec::new(),
+            left_out: Vec::new(),
             planned: BTreeMap::new(),
             sealed: BTreeSet::new(),
             txns: 0,
@@ -124,9 +127,11 @@ impl<'a> Capture<'a> {
     }
 
     fn finish(self) -> Plan {
-        let database = self.last.map(|(table, txn)| format!("{table} txn {txn}"));
+        let last = self.last.as_ref();
+        let database = last.map(|(table, txn)| format!("{table} txn {txn}"));
         let backlog = self.steps.iter().map(Step::bytes).sum();
-        Plan { steps: self.steps, database, backlog, problems: self.problems }
+        let Self { steps, problems, left_out, .. } = self;
+        Plan { steps, database, backlog, problems, left_out }
     }
 
     /// Ships the commits that the store lacks of a table.
@@ -188,7 +193,8 @@ impl<'a> Capture<'a> {
             }
         }
         for (segment, last) in &segments {
-            self.segment(segment, *last)?;
+            let statements = self.segment(segment, *last)?;
+            self.left_out.extend(left_out::commits(segment, (after, &records), &statements));
         }
         if let Some(structure) = structure {
             self.changes(table, structure)?;
@@ -202,23 +208,24 @@ impl<'a> Capture<'a> {
         Ok(())
     }
 
-    /// Ships a segment up to its event `last`.
-    fn segment(&mut self, segment: &Segment, last: u64) -> io::Result<()> {
+    /// Ships a segment up to its event `last`. Returns the statements that this brings.
+    fn segment(&mut self, segment: &Segment, last: u64) -> io::Result<Vec<(u64, String)>> {
+        let nothing = Ok(Vec::new());
         if self.sealed.contains(segment) {
-            return Ok(());
+            return nothing;
         }
-        let Some(parts) = Parts::open(self.look.files, segment)? else { return Ok(()) };
+        let Some(parts) = Parts::open(self.look.files, segment)? else { return nothing };
         let is_new = !self.look.shipped.files.contains_key(&parts.events.0)
             && !self.planned.contains_key(&parts.events.0);
-        if is_new && self.seal_unshipped(segment, &parts)? {
-            return Ok(());
-        }
         let first = event::records_in(self.size_of(&parts.index.0));
         if first > last || Shipped::of(self.look.shipped, &parts.events.0).is_sealed() {
-            return Ok(());
+            return nothing;
         }
         let events = event::read(&*parts.events.1, &*parts.index.1, (first, last))?
             .ok_or_else(|| invalid(format!("{segment} lacks event {last}, which was committed")))?;
+        if is_new && self.seal_unshipped(segment, &parts)? {
+            return Ok(events.statements);
+        }
         if let Some((path, file)) = &parts.meta {
             self.grow(&**file, path, parts.columns.len)?;
         }
@@ -230,12 +237,13 @@ impl<'a> Capture<'a> {
             }
         }
         self.grow(&*parts.index.1, &parts.index.0, events.index_len)?;
-        self.grow(&*parts.events.1, &parts.events.0, events.len)
+        self.grow(&*parts.events.1, &parts.events.0, events.len)?;
+        Ok(events.statements)
     }
 
     /// A segment that was written within one interval is shipped once, sealed, and never as tail.
     fn seal_unshipped(&mut self, segment: &Segment, parts: &Parts) -> io::Result<bool> {
-        let Some(files) = worth_sealing(parts.finished(self.look.files, segment)?) else {
+        let Some(files) = parts.worth_sealing(self.look.files, segment)? else {
             return Ok(false);
         };
         self.sealed.insert(segment.clone());
@@ -252,7 +260,7 @@ impl<'a> Capture<'a> {
         if Shipped::of(self.look.shipped, &parts.events.0).is_sealed() {
             return Ok(());
         }
-        let Some(files) = worth_sealing(parts.finished(self.look.files, segment)?) else {
+        let Some(files) = parts.worth_sealing(self.look.files, segment)? else {
             return Ok(());
         };
         if files.iter().all(|(path, size)| self.has(path) && self.size_of(path) == *size) {
@@ -295,6 +303,18 @@ impl<'a> Capture<'a> {
         Ok(())
     }
 
+    /// Ships what walfs itself has to say, if it is still here.
+    fn about(&mut self) -> io::Result<()> {
+        let path = About::path();
+        let content = sequencer::read_small(self.look.files, &path)?;
+        if let Some(content) = content {
+            self.set(path, content);
+        } else if self.look.shipped.files.contains_key(&path) {
+            self.steps.push(Step::Remove { path });
+        }
+        Ok(())
+    }
+
     fn set(&mut self, path: RelPath, content: bytes::Bytes) {
         if Shipped::of(self.look.shipped, &path).pointer() != Some(&content) {
             self.steps.push(Step::Pointer { path, content });
@@ -330,9 +350,11 @@ impl<'a> Capture<'a> {
         if planned.or(shipped.open_size()) == Some(size) && !may_change(path) {
             return Ok(());
         }
-        let mut ranges = match planned {
-            Some(planned) => std::iter::once((planned / BLOCK * BLOCK).min(size)..size).collect(),
-            None => differing(file, shipped, compare_from(path, shipped, size)..size)?,
+        let mut ranges = if let Some(planned) = planned {
+            std::iter::once(settled(path, planned).min(size)..size).collect()
+        } else {
+            let from = settled(path, shipped.end()).min(size / BLOCK * BLOCK);
+            differing(file, shipped, from..size)?
         };
         ranges.retain(|range| !range.is_empty());
         if ranges.is_empty() && planned.or(shipped.open_size()) != Some(size) {
@@ -356,25 +378,11 @@ impl<'a> Capture<'a> {
     }
 }
 
-/// The files of a finished segment, if they are worth an object.
-fn worth_sealing(files: Option<Vec<(RelPath, u64)>>) -> Option<Vec<(RelPath, u64)>> {
-    files.filter(|files| files.iter().map(|(_, size)| size).sum::<u64>() >= SEAL_MIN)
-}
-
-/// Where to begin to compare: what was committed in front of the last block cannot change.
-fn compare_from(path: &RelPath, shipped: Shipped<'_>, size: u64) -> u64 {
-    if may_change(path) { 0 } else { shipped.last_block().min(size / BLOCK * BLOCK) }
-}
-
-/// Whether the file may have other bytes of the same length: the structure of a segment without
-/// rows is written again when the table's changes.
-fn may_change(path: &RelPath) -> bool {
-    path.name() == "_meta"
-}
-
 fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traces;

@@ -14,6 +14,7 @@
 //! | [`settings`] | what a server's settings should be |
 //! | `sequencer`, `parts` | those files on the disk, against what the manifest has |
 //! | `wanted`, `capture` | what the store lacks, in the order in which replicas may see it |
+//! | `left_out` | what is never shipped |
 //! | `bytes` | numbers as QuestDB stores them |
 //!
 //! A server writes through `mmap`, and by default syncs nothing: no call tells of a commit. The
@@ -25,6 +26,7 @@
 //! | `T/wal<n>/<m>/{_meta,_event,_event.i,*.d,*.i}` | Segment, its files sealed together |
 //! | `T/txn_seq/{_txnlog,_txnlog.meta.d,_txnlog.meta.i}`, `T/txn_seq/_txn_parts/<n>` | Segment, open for ever |
 //! | `T/txn_seq/{_meta,_meta.0,_mv,_view}` | Pointer |
+//! | `.walfs/about.json`, which is walfs's own | Pointer |
 //!
 //! Everything else stays on its host: partitions, `_txn`, symbol files, the registry, tables
 //! without WAL. What is in the volume is the files' own bytes up to what was committed: a count in
@@ -33,7 +35,7 @@
 
 use std::io;
 
-use crate::volume::{Manifest, RelPath};
+use crate::volume::{About, LeftOut, Manifest, RelPath};
 
 use super::{Files, Layout, Look, Plan, Removal, Role};
 
@@ -43,6 +45,7 @@ mod capture;
 pub mod columns;
 pub mod delivery;
 pub mod event;
+mod left_out;
 pub mod names;
 mod parts;
 pub mod registry;
@@ -81,6 +84,7 @@ impl Layout for Questdb {
 
     fn role(&self, path: &RelPath) -> Role {
         match Name::of(path) {
+            None if *path == About::path() => Role::Pointer,
             None => Role::Local,
             Some(Name::Wal(..)) => Role::Segment,
             Some(Name::Sequencer(_, file)) => match file {
@@ -126,6 +130,10 @@ impl Layout for Questdb {
 
     fn capture(&self, look: &Look<'_>) -> io::Result<Plan> {
         capture::capture(look)
+    }
+
+    fn left_out(&self, files: &dyn Files) -> io::Result<Vec<LeftOut>> {
+        left_out::tables(files)
     }
 
     fn owes(&self, files: &dyn Files, path: &RelPath, shipped: &Manifest) -> io::Result<bool> {

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::layout::{Files, OpenFile};
 use crate::volume::RelPath;
+use crate::volume::edit::BLOCK;
 
 use super::event;
 use super::names::{Segment, SequencerFile};
@@ -82,9 +83,20 @@ impl Parts {
         Ok(sizes)
     }
 
+    /// The files of a segment that is finished and worth an object, and their lengths.
+    pub(super) fn worth_sealing(
+        &self,
+        files: &dyn Files,
+        segment: &Segment,
+    ) -> io::Result<Option<Vec<(RelPath, u64)>>> {
+        let finished = self.finished(files, segment)?;
+        let len = |all: &[(RelPath, u64)]| all.iter().map(|(_, size)| size).sum::<u64>();
+        Ok(finished.filter(|all| len(all) >= SEAL_MIN))
+    }
+
     /// The files and their lengths, if nobody writes to them any more and each is as long as the
     /// events tell: then the writer cut and closed them.
-    pub(super) fn finished(
+    fn finished(
         &self,
         files: &dyn Files,
         segment: &Segment,
@@ -120,9 +132,28 @@ impl Parts {
     }
 }
 
+/// A segment with less than this stays in the batches that brought it.
+const SEAL_MIN: u64 = 256 << 10;
 /// The structure of a segment is small; what is larger is something else.
 const META_MAX: u64 = 1 << 20;
 
 fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+/// Up to where the blocks of a file that was shipped up to `end` can never change: all that was
+/// committed, but what stands where the next event begins, which may be cut by a block's border.
+pub(super) fn settled(path: &RelPath, end: u64) -> u64 {
+    let last = match path.name() {
+        "_event" => end.saturating_sub(event::SENTINEL),
+        _ if may_change(path) => 0,
+        _ => end,
+    };
+    last / BLOCK * BLOCK
+}
+
+/// Whether the file may have other bytes of the same length: the structure of a segment without
+/// rows is written again when the table's changes.
+pub(super) fn may_change(path: &RelPath) -> bool {
+    path.name() == "_meta"
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::names::SequencerFile;
 use super::table::{Column, Structure};
-use super::txnlog;
+use super::txnlog::{self, Form, Header};
 
 /// Files that are mapped have whole pages.
 const PAGE: usize = 4096;
@@ -75,7 +75,10 @@ impl New<'_> {
         let mut log = self.log.get(..usize::try_from(txnlog::HEADER).ok()?)?.to_vec();
         let at = usize::try_from(txnlog::MAX_TXN).ok()?;
         log.get_mut(at..at + 8)?.fill(0);
-        Some(paged(&log))
+        Some(match Header::parse(&log)?.form {
+            Form::Whole => paged(&log),
+            Form::Parts(_) => log,
+        })
     }
 }
 

@@ -75,17 +75,11 @@ impl Log {
 
     /// The files that the commits after `after` up to `upto` are in, and their lengths then.
     pub(super) fn sizes(&self, after: u64, upto: u64) -> Vec<(RelPath, u64)> {
-        let mut sizes = Vec::new();
-        if let Form::Parts(count) = self.header.form {
-            for part in after / count..=upto.saturating_sub(1) / count {
-                let txns = count.min(upto - part * count);
-                let path = self.table.sequencer(SequencerFile::Part(part));
-                sizes.push((path, txns * self.header.form.record()));
-            }
-        }
         // Who sees the first commit must know what form the log has.
-        sizes.insert(0, (self.path.clone(), self.size(upto)));
-        sizes
+        let log = std::iter::once((self.path.clone(), self.size(upto)));
+        let runs = self.header.form.runs((after, upto)).into_iter();
+        let parts = runs.filter(|(file, _)| *file != SequencerFile::Log);
+        log.chain(parts.map(|(part, range)| (self.table.sequencer(part), range.end))).collect()
     }
 }
 

@@ -15,6 +15,7 @@
 //! (QuestDB: `TableTransactionLogFile`, `TableTransactionLogV1`, `TableTransactionLogV2`.)
 
 use std::io;
+use std::ops::Range;
 
 use crate::volume::RelPath;
 
@@ -122,6 +123,22 @@ impl Form {
         }
     }
 
+    /// Where the records of the commits after `after` up to `upto` are: file by file, in which bytes.
+    pub fn runs(self, (after, upto): (u64, u64)) -> Vec<(SequencerFile, Range<u64>)> {
+        let mut runs = Vec::new();
+        let mut txn = after;
+        while txn < upto {
+            let (file, start) = self.place(txn + 1);
+            let here = match self {
+                Self::Whole => upto - txn,
+                Self::Parts(count) => (upto - txn).min(count - txn % count),
+            };
+            runs.push((file, start..start.saturating_add(here.saturating_mul(self.record()))));
+            txn += here;
+        }
+        runs
+    }
+
     /// How many commits a file of this length has; the log itself has none where it has parts.
     pub fn txns_in(self, len: u64) -> u64 {
         match self {
@@ -151,34 +168,30 @@ impl Record {
     }
 }
 
-/// The records of the commits after `after` up to `upto`; `None` where there are none.
+/// The records of the commits after the first of these up to the second.
 pub fn read_records(
     files: &dyn Files,
     table: &Table,
     form: Form,
-    (after, upto): (u64, u64),
+    txns: (u64, u64),
 ) -> io::Result<Vec<Record>> {
+    let size = usize::try_from(form.record()).map_err(io::Error::other)?;
     let mut records = Vec::new();
-    let mut txn = after;
-    while txn < upto {
-        let (file, offset) = form.place(txn + 1);
-        let here = match form {
-            Form::Whole => upto - txn,
-            Form::Parts(count) => (upto - txn).min(count - txn % count),
-        };
+    for (file, range) in form.runs(txns) {
         let path = table.sequencer(file);
         let opened = files.open(&path)?.ok_or_else(|| lost(&path))?;
-        let len = here.checked_mul(form.record()).ok_or_else(|| lost(&path))?;
-        let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
-        let read = opened.read_at(offset, &mut bytes)?;
-        let size = usize::try_from(form.record()).map_err(io::Error::other)?;
-        if read < bytes.len() {
+        // A count that no file could hold is not worth its memory.
+        if opened.found()?.size < range.end {
+            return Err(lost(&path));
+        }
+        let len = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+        let mut bytes = vec![0; len];
+        if opened.read_at(range.start, &mut bytes)? < bytes.len() {
             return Err(lost(&path));
         }
         for record in bytes.chunks(size) {
             records.push(Record::parse(record).ok_or_else(|| lost(&path))?);
         }
-        txn += here;
     }
     Ok(records)
 }
@@ -208,6 +221,11 @@ mod tests {
         assert_eq!(parts.place(6), (SequencerFile::Part(1), 120));
         bytes[0] = 9;
         assert_eq!(Header::parse(&bytes), None);
+        let part = SequencerFile::Part;
+        let runs = [(part(0), 120..180), (part(1), 0..180), (part(2), 0..60)];
+        assert_eq!(parts.runs((2, 7)), runs);
+        assert_eq!(parts.runs((3, 3)), []);
+        assert_eq!(Form::Whole.runs((1, 4)), [(SequencerFile::Log, 104..188)]);
     }
 
     #[test]

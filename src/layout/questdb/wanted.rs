@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use crate::layout::{Kind, Look};
-use crate::volume::{Content, RelPath};
+use crate::volume::{About, Content, RelPath};
 
 use super::names::{Name, Segment, SequencerFile, Table};
 
@@ -15,12 +15,14 @@ pub(super) struct Wanted {
     pub(super) tables: BTreeSet<Table>,
     /// Segments that may be ready to be sealed.
     pub(super) segments: BTreeSet<Segment>,
+    /// What walfs itself has to say.
+    pub(super) about: bool,
 }
 
 impl Wanted {
     /// All tables, and all segments that are open in the manifest.
     pub(super) fn everything(look: &Look<'_>) -> io::Result<Self> {
-        let mut wanted = Self::default();
+        let mut wanted = Self { about: true, ..Self::default() };
         for found in look.files.list(None)? {
             if found.kind == Kind::Directory {
                 wanted.tables.extend(Table::parse(found.path.as_str()));
@@ -41,7 +43,8 @@ impl Wanted {
 
     /// What these paths are about.
     pub(super) fn named(paths: &BTreeSet<RelPath>) -> Self {
-        let mut wanted = Self::default();
+        let about = paths.contains(&About::path());
+        let mut wanted = Self { about, ..Self::default() };
         for name in paths.iter().filter_map(Name::of) {
             match name {
                 Name::Sequencer(table, _) => _ = wanted.tables.insert(table),

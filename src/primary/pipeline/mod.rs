@@ -304,6 +304,7 @@ impl Pipeline {
         if everywhere {
             self.hear(std::mem::take(&mut work.problems));
         }
+        self.tell_left_out(std::mem::take(&mut work.left_out));
         self.clear_trouble();
         self.weigh(work.backlog);
         self.work = Some(work);

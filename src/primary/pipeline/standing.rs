@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 
 use crate::fuse::status::Aims;
 use crate::layout::Scope;
+use crate::volume::LeftOut;
 
 use super::super::barrier::State;
 use super::super::capture;
@@ -139,6 +140,18 @@ impl Pipeline {
         }
         if *known != stayed {
             front.note(|account| account.flaws = stayed);
+        }
+    }
+
+    /// These commits mean nothing to a replica: an operator hears it, once.
+    pub(super) fn tell_left_out(&self, mut found: Vec<LeftOut>) {
+        let front = &self.parts.front;
+        found.retain(|it| !front.account().left_out.contains(it));
+        for LeftOut { table, commit, what } in &found {
+            warn!(table, commit, "not replicated: {what}");
+        }
+        if !found.is_empty() {
+            front.note(|account| account.left_out.extend(found));
         }
     }
 

@@ -64,6 +64,8 @@ pub(super) fn describe(
             None => "no credentials".to_owned(),
             Some(agent) => agent.trouble.clone().unwrap_or_else(|| "connected".to_owned()),
         },
+        version: ground.versions.here.clone(),
+        primary_version: ground.versions.primary.clone(),
         tables: count(tables.len()),
         behind_tables: count(behind.len()),
         behind_txns: behind.iter().sum(),

@@ -4,8 +4,8 @@
 
 use tracing::info;
 
-use crate::layout::questdb::delivery::agreement::{Agreement, compare, is_same_log};
-use crate::layout::questdb::delivery::statements;
+use crate::layout::questdb::delivery::agreement::{Agreement, Told, compare, is_same_log};
+use crate::layout::questdb::delivery::statements::{self, Kind};
 use crate::layout::questdb::names::SequencerFile;
 use crate::layout::questdb::seed::New;
 use crate::layout::questdb::txnlog::{Form, HEADER, Header};
@@ -44,10 +44,18 @@ impl Delivered {
             return Err(self.drifted(log.txns + 1));
         }
         let after = published.saturating_sub(COMPARED).min(applied);
+        let after = self.kept_after(ground, log.form, (after, published)).min(applied);
         let theirs = source.records(&self.table, log.form, (after, published)).await?;
         let mine = self.records_here(ground, log, (after, published))?;
-        match compare(log.form, after, &mine, &theirs) {
+        let told = match self.kind {
+            Kind::View => Told::Definition(OWN_WALS),
+            Kind::Table | Kind::MatView => Told::Change,
+        };
+        match compare((log.form, told), after, &mine, &theirs) {
             Agreement::Same => {}
+            Agreement::Retime(txn) if self.kind == Kind::View && applied < txn => {
+                return Err(Trouble::Later("the server applies its new definition".to_owned()));
+            }
             Agreement::Retime(txn) => {
                 put_records(ground, &self.table, log.form, (after, published), &theirs)?;
                 info!(table = %self.table, txn, "the change that this server was told to make is the primary's");
@@ -152,29 +160,31 @@ impl Delivered {
         Ok(())
     }
 
+    /// The server removes the first parts of its log once they are applied: after which commit
+    /// there are records.
+    fn kept_after(&self, ground: &Ground, form: Form, (after, upto): (u64, u64)) -> u64 {
+        let Form::Parts(count) = form else { return after };
+        let path = |part| ground.root.sequencer(&self.table, SequencerFile::Part(part));
+        let kept = (after / count..).take_while(|part| part * count < upto);
+        let kept = kept.map(|part| (part, path(part))).find(|(_, path)| path.exists());
+        kept.map_or(upto, |(part, _)| after.max(part * count))
+    }
+
     fn records_here(
         &self,
         ground: &Ground,
         log: &Log,
-        (after, upto): (u64, u64),
+        txns: (u64, u64),
     ) -> Result<Vec<u8>, Trouble> {
         let mut bytes = Vec::new();
-        let (len, mut txn) = (log.form.record(), after);
-        while txn < upto {
-            let (file, start) = log.form.place(txn + 1);
-            let here = match log.form {
-                Form::Whole => upto - txn,
-                Form::Parts(count) => (upto - txn).min(count - txn % count),
-            };
-            let (from, end) = (start, start + here * len);
+        for (file, range) in log.form.runs(txns) {
             let path = ground.root.sequencer(&self.table, file);
-            let all = beginning(&path, end)?.unwrap_or_default();
-            let from = usize::try_from(from).unwrap_or(usize::MAX);
+            let all = beginning(&path, range.end)?.unwrap_or_default();
+            let from = usize::try_from(range.start).unwrap_or(usize::MAX);
             let lacks = || Trouble::Later(format!("{} is shorter than it says", path.display()));
-            let whole = u64::try_from(all.len()).is_ok_and(|here| here == end);
+            let whole = u64::try_from(all.len()).is_ok_and(|here| here == range.end);
             let records = all.get(from..).filter(|_| whole).ok_or_else(lacks)?;
             bytes.extend_from_slice(records);
-            txn += here;
         }
         Ok(bytes)
     }

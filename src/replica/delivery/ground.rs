@@ -10,11 +10,12 @@ use tokio::time::Instant;
 use crate::layout::questdb::delivery::statements;
 use crate::layout::questdb::names::Table;
 use crate::layout::questdb::registry::Entry;
+use crate::server::{Agent, AgentError};
 
-use super::agent::{Agent, AgentError};
 use super::files::beginning;
 use super::root::Root;
 use super::segments::Window;
+use super::versions::Versions;
 
 /// How old an answer about suspended tables may be.
 const FRESH: Duration = Duration::from_millis(500);
@@ -27,6 +28,8 @@ pub(super) struct Ground {
     pub(super) root: Root,
     pub(super) window: Window,
     pub(super) agent: Option<Agent>,
+    /// Which version the server is, and which one the primary's; `None`: not known.
+    pub(super) versions: Versions,
     /// The tables that the server has, by directory.
     pub(super) registry: BTreeMap<String, Entry>,
     registry_file: Option<PathBuf>,
@@ -50,6 +53,7 @@ impl Ground {
             root,
             window: Window { limit, used: 0 },
             agent,
+            versions: Versions::default(),
             registry: BTreeMap::new(),
             registry_file: None,
             registry_end: None,

@@ -7,14 +7,15 @@
 //! | `table` | one table: from the volume to what the server applied |
 //! | `attach` | the first look at a table's files |
 //! | `making`, `renames` | tables that begin, end, get another name |
+//! | `views` | views that are defined anew |
 //! | `bases` | views are made before the tables that they condense change |
 //! | `segments`, `lengths` | the segments in place, and whether they are complete |
 //! | `records` | records and changes of structure in place |
 //! | `source` | what the volume has of a table |
 //! | `root`, `files` | the database's directory, and files changed in place |
-//! | `agent` | the connection to the server |
 //! | `ground` | what all tables share |
 //! | `settle` | a takeover: the directory becomes a primary's |
+//! | `versions` | whether both servers are of the same version |
 //! | `news`, `account`, `trouble` | who has something to do, how it is going, why it does not |
 //!
 //! # A crash at any moment
@@ -31,7 +32,6 @@
 //! operator resumes it.
 
 mod account;
-mod agent;
 mod attach;
 mod bases;
 mod files;
@@ -48,6 +48,8 @@ mod settle;
 mod source;
 mod table;
 mod trouble;
+mod versions;
+mod views;
 
 #[cfg(test)]
 mod tests;
@@ -60,19 +62,19 @@ use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinHandle;
 
 use crate::fuse::status::Status;
+use crate::server::{Address, Agent};
 use crate::volume::VolumeId;
 
 use super::shown::Shown;
 use super::view::Change;
 
 use account::Account;
-use agent::Agent;
 use ground::Ground;
 use news::News;
 use root::Root;
 use rounds::Rounds;
+use versions::Versions;
 
-pub use agent::Address;
 pub use settle::settle;
 
 /// Where to deliver to.
@@ -122,6 +124,10 @@ impl Delivery {
         let account = self.account.get();
         if status.problem.is_none() {
             status.problem = account.problems.first().map(|problem| problem.problem.clone());
+        }
+        if status.problem.is_none() {
+            let (here, primary) = (account.version.clone(), account.primary_version.clone());
+            status.problem = Versions { here, primary }.problem();
         }
         status.delivery = Some(account);
     }

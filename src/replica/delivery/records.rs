@@ -30,31 +30,26 @@ pub(super) async fn put_changes(
     Ok(())
 }
 
-/// Puts the records of the commits after `after` up to `upto` in place; `bytes` begins with them.
+/// Puts the records of the commits after the first of these up to the second in place; `bytes`
+/// begins with them.
 pub(super) fn put_records(
     ground: &Ground,
     table: &Table,
     form: Form,
-    (after, upto): (u64, u64),
+    txns: (u64, u64),
     mut bytes: &[u8],
 ) -> Result<(), Trouble> {
-    let mut txn = after;
-    while txn < upto {
-        let (file, start) = form.place(txn + 1);
-        let here = match form {
-            Form::Whole => upto - txn,
-            Form::Parts(count) => (upto - txn).min(count - txn % count),
-        };
+    for (file, range) in form.runs(txns) {
         let path = ground.root.sequencer(table, file);
         if let Some(directory) = path.parent() {
             ground.root.owner.make_directory(directory)?;
         }
-        let len = usize::try_from(here * form.record()).unwrap_or(usize::MAX);
+        let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let Some((now, rest)) = bytes.split_at_checked(len) else {
             return Err(Trouble::Later("records are missing".to_owned()));
         };
-        write_where_different(&ground.root.owner.open(&path)?, start, now)?;
-        (bytes, txn) = (rest, txn + here);
+        write_where_different(&ground.root.owner.open(&path)?, range.start, now)?;
+        bytes = rest;
     }
     Ok(())
 }

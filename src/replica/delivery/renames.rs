@@ -63,6 +63,26 @@ impl Rename {
         self.held.is_some_and(|until| Instant::now() < until)
     }
 
+    /// Whether the server has surely closed the sequencer since this was asked first.
+    pub(super) fn has_closed(&mut self, after: Duration) -> bool {
+        let now = Instant::now();
+        let closed = *self.closed.get_or_insert(now + after);
+        if now >= closed {
+            self.closed = None;
+        }
+        now >= closed
+    }
+
+    /// Whether something was waited for longer than this. The first time, the wait begins.
+    pub(super) fn waits_longer_than(&mut self, patience: Duration) -> bool {
+        self.waits.get_or_insert_with(Instant::now).elapsed() >= patience
+    }
+
+    /// What was waited for is there.
+    pub(super) fn waits_no_longer(&mut self) {
+        self.waits = None;
+    }
+
     /// Whether nothing may be said about the table now: that would open its sequencer again.
     pub(super) fn is_under_way(&self) -> bool {
         self.closed.is_some()
@@ -202,10 +222,16 @@ impl Delivered {
             as_before.resize(as_before.len().next_multiple_of(PAGE), 0);
             ground.root.owner.put(&meta, &as_before)?;
         }
+        self.number_own_writers(ground)?;
+        Ok(true)
+    }
+
+    /// Writers of this server's own get numbers that the primary's never have.
+    pub(super) fn number_own_writers(&self, ground: &Ground) -> Result<(), Trouble> {
         let counter = ground.root.table(&self.table).join("txn_seq/_wal_index.d");
         let file = ground.root.owner.open(&counter)?;
         super::files::write_where_different(&file, 0, &u64::from(OWN_WALS).to_le_bytes())?;
-        Ok(true)
+        Ok(())
     }
 }
 

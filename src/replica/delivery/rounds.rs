@@ -103,6 +103,7 @@ impl Rounds {
         self.meet_server().await;
         self.active.extend(self.news.take());
         let source = Source::new(&self.shown);
+        self.ground.versions.hear(source.about().server);
         let mut order: Vec<Table> = self.active.iter().cloned().collect();
         order.sort_by_key(Table::id);
         let mut moved = false;
@@ -130,6 +131,10 @@ impl Rounds {
         let connections = self.ground.agent.as_ref().map_or(0, |agent| agent.connections);
         if connections == self.connections {
             return;
+        }
+        let Ground { agent: Some(agent), versions, .. } = &mut self.ground else { return };
+        if let Err(error) = versions.ask(agent).await {
+            return debug!("the server went away at once: {error}");
         }
         self.connections = connections;
         self.ground.forget_suspended();
@@ -232,7 +237,7 @@ impl Rounds {
         let waits = self.active.iter().filter_map(|table| self.tables.get(table)).map(|it| {
             it.again.map_or(self.look, |again| again.saturating_duration_since(now).max(LOOK_MIN))
         });
-        let server = self.ground.agent.as_ref().and_then(super::agent::Agent::again_at);
+        let server = self.ground.agent.as_ref().and_then(crate::server::Agent::again_at);
         let server = server.map(|again| again.saturating_duration_since(now).max(LOOK_MIN));
         waits.chain(server).min().unwrap_or(IDLE)
     }

@@ -28,6 +28,7 @@ use crate::replica::shown::Shown;
 use crate::volume::VolumeId;
 
 use super::account::Account;
+use super::attach::OWN_WALS;
 use super::files::{beginning, gone};
 use super::ground::Ground;
 use super::making::META_MAX;
@@ -137,6 +138,8 @@ impl Settling {
         }
         let path = self.root.table(table).join("txn_seq/_wal_index.d");
         let now = beginning(&path, 8)?.and_then(|bytes| i64_at(&bytes, 0)).unwrap_or(0);
+        // The numbers that a replica's server gave its own writers are for replicas only.
+        let now = if now < i64::from(OWN_WALS) { now } else { 0 };
         let file = self.root.owner.open(&path)?;
         file.write_all_at(&now.max(wal + WALS_APART).to_le_bytes(), 0)?;
         Ok(())

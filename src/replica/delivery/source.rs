@@ -11,7 +11,7 @@ use crate::layout::questdb::txns_in;
 use crate::replica::reading::ReadError;
 use crate::replica::shown::Shown;
 use crate::replica::view::View;
-use crate::volume::{File, RelPath};
+use crate::volume::{About, File, RelPath};
 
 use super::trouble::Trouble;
 
@@ -33,6 +33,11 @@ impl Source {
         let mut tables: Vec<_> = names.iter().filter_map(|(name, _)| Table::parse(name)).collect();
         tables.sort_by_key(Table::id);
         tables
+    }
+
+    /// What the volume says of the primary's database besides its log.
+    pub(super) fn about(&self) -> About {
+        About::of(&self.view.manifest).unwrap_or_default()
     }
 
     pub(super) fn file(&self, path: &RelPath) -> Option<&Arc<File>> {
@@ -77,24 +82,16 @@ impl Source {
         Ok(Some(Log { head, form, txns: txns_in(&self.view.manifest, table, form) }))
     }
 
-    /// The bytes of the records after `after` up to `upto`.
+    /// The bytes of the records of the commits after the first of these up to the second.
     pub(super) async fn records(
         &self,
         table: &Table,
         form: Form,
-        (after, upto): (u64, u64),
+        txns: (u64, u64),
     ) -> Result<Vec<u8>, Trouble> {
         let mut bytes = Vec::new();
-        let mut txn = after;
-        while txn < upto {
-            let (file, start) = form.place(txn + 1);
-            let here = match form {
-                Form::Whole => upto - txn,
-                Form::Parts(count) => (upto - txn).min(count - txn % count),
-            };
-            let range = start..start + here * form.record();
+        for (file, range) in form.runs(txns) {
             bytes.extend(self.read(&table.sequencer(file), range).await?);
-            txn += here;
         }
         Ok(bytes)
     }

@@ -197,6 +197,12 @@ impl Delivered {
             let bytes = source.records(&self.table, here.form, (here.published, upto)).await?;
             let mut records = parse(here.form, &bytes)?;
             records.truncate(self.before_views(ground, source, &records).await?);
+            if self.kind == Kind::View
+                && let Some(first) = records.first()
+                && let Some(next) = self.redefine(ground, source, first).await?
+            {
+                return Ok(next);
+            }
             if let Some((at, name)) = self.next_rename(ground, source, &records).await? {
                 if at == 0 {
                     if let Some(next) = self.rename(ground, source, &records, &name).await? {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::agent::AgentError;
+use crate::server::AgentError;
 
 /// Why a table does not go on, by what is to be done.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -4,10 +4,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use rustix::fs::{AtFlags, CWD, linkat};
 
 /// So many files beside one name mean that something is wrong.
 const BESIDE_MAX: u32 = 1000;
@@ -21,10 +23,10 @@ pub(super) fn create(root: &Path, path: &Path, parts: &[Bytes]) -> io::Result<()
     create_directories(root, directory)?;
     let (beside, mut file) = open_beside(path)?;
     let written = write(&mut file, parts);
-    let placed = written.and_then(|()| settle(fs::hard_link(&beside, path), &file));
+    let placed = written.and_then(|()| settle(link(&file, path), &file));
     let removed = fs::remove_file(&beside);
     placed?;
-    removed?;
+    forgive_absence(removed)?;
     File::open(directory)?.sync_all()
 }
 
@@ -33,6 +35,18 @@ fn write(file: &mut File, parts: &[Bytes]) -> io::Result<()> {
         file.write_all(part)?;
     }
     file.sync_all()
+}
+
+/// Gives the file its name: this very file, whatever the name beside has come to mean. A writer who
+/// slept may find that it was swept, or even that another one has taken it since.
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(linkat(CWD, source, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// Somebody was faster: it was to be gone.
+pub(super) fn forgive_absence(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// What a link's answer means for the file that was to be linked.
@@ -82,8 +96,25 @@ mod tests {
         let (beside, file) = open_beside(&path).unwrap();
         let taken = || Err(ErrorKind::AlreadyExists.into());
         assert!(settle(taken(), &file).is_err(), "nobody linked it");
-        fs::hard_link(&beside, &path).unwrap();
+        link(&file, &path).unwrap();
         assert!(settle(taken(), &file).is_ok());
+        fs::remove_file(beside).unwrap();
+    }
+
+    #[test]
+    fn a_slow_writer_whose_file_was_swept_fails_though_its_name_was_taken_again() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("name");
+        let (beside, mut slow) = open_beside(&path).unwrap();
+        fs::remove_file(&beside).unwrap();
+        let (taken_again, mut other) = open_beside(&path).unwrap();
+        assert_eq!(beside, taken_again);
+        write(&mut slow, &[Bytes::from_static(b"of the slow one")]).unwrap();
+        settle(link(&slow, &path), &slow).unwrap_err();
+        assert!(!path.exists(), "half of another's file was not put in place");
+        write(&mut other, &[Bytes::from_static(b"whole")]).unwrap();
+        settle(link(&other, &path), &other).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
     }
 
     #[test]

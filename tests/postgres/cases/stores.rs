@@ -3,8 +3,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "the environment tells which server there is")]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::cluster::Cluster;
@@ -62,16 +64,16 @@ fn a_standby_follows_and_takes_over_on_a_real_server() {
 #[test]
 fn a_replica_works_with_credentials_that_cannot_write() {
     let Some(mut world) = at_server("WALFS_CONTRACT_URL") else { return };
-    if std::env::var_os("WALFS_CONTRACT_ANONYMOUS").is_none() {
+    let Ok(reader) = std::env::var("WALFS_CONTRACT_READER") else {
         writeln!(io::stderr(), "skipped: this server has no readers that cannot write").ok();
         return;
-    }
+    };
     let mut primary = Cluster::create(&world, "primary", &["--wal-segsize=1"]);
     let _mount = Node::mount(&world, &primary.wal(), "primary,layout=postgres,interval=20ms");
     primary.start();
     load::prepare(&primary);
     let mut standby = primary.base_backup(&world, "standby");
-    world.url.push_str("&skip_signature=true");
+    write!(world.url, "&{reader}").expect("memory takes it");
     let refused = world.path("nobody");
     fs::create_dir(&refused).expect("a directory can be made");
     let error = Node::try_mount(&world, &refused, "primary,takeover").expect_err("it cannot write");
@@ -112,6 +114,55 @@ fn a_primary_whose_keys_are_revoked_and_restored_goes_on() {
     load::bench(&primary, 2);
     wait_until("it says so", Duration::from_secs(60), || mount.word("/state") == "store-away");
     write(&secret);
+    wait_until("all is shipped", Duration::from_secs(120), || {
+        mount.word("/state") == "running" && mount.number("/backlog_bytes") == 0
+    });
+    equal(&primary, &standby);
+}
+
+/// Nobody may write. Dropped, also by a test that fails, all may again who could before.
+struct Taken;
+
+impl Taken {
+    fn take() -> Self {
+        rights("take");
+        Self
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        rights("give");
+    }
+}
+
+fn rights(verb: &str) {
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/servers/rights");
+    let done = Command::new(program).arg(verb).status().expect("the script can be started");
+    assert!(done.success(), "{verb}");
+}
+
+#[test]
+fn a_primary_whose_rights_are_taken_and_given_back_goes_on() {
+    let Some(mut world) = at_server("WALFS_CONTRACT_URL") else { return };
+    if std::env::var_os("WALFS_CONTRACT_RIGHTS").is_none() {
+        writeln!(io::stderr(), "skipped: this server takes no rights away").ok();
+        return;
+    }
+    let writer = std::env::var("WALFS_CONTRACT_WRITER").expect("who writes is told, too");
+    write!(world.url, "&{writer}").expect("memory takes it");
+    let mut primary = Cluster::create(&world, "primary", &["--wal-segsize=1"]);
+    let mount = Node::mount(&world, &primary.wal(), "primary,layout=postgres,interval=20ms");
+    primary.start();
+    load::prepare(&primary);
+    let mut standby = primary.base_backup(&world, "standby");
+    let _view = Node::mount(&world, &standby.wal(), "replica,poll=20ms");
+    standby.start();
+
+    let taken = Taken::take();
+    load::bench(&primary, 2);
+    wait_until("it says so", Duration::from_secs(60), || mount.word("/state") == "store-away");
+    drop(taken);
     wait_until("all is shipped", Duration::from_secs(120), || {
         mount.word("/state") == "running" && mount.number("/backlog_bytes") == 0
     });

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::compare::equal;
+use crate::compare::{equal, settle};
 use crate::ledger::{Ledger, ledger_of};
 use crate::load::{Load, Until};
 use crate::pair::{Primary, Replica, pair};
@@ -15,6 +15,16 @@ use crate::world::World;
 /// Moments that fit no rhythm of anybody's.
 fn odd_moment(round: u64) -> Duration {
     Duration::from_millis(200 + round * 397 % 1500)
+}
+
+/// What is under way meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Under {
+    /// Everything that a table can meet.
+    Everything,
+    /// Rows. A server whose files answer with errors in the middle of an ALTER breaks its own
+    /// table, walfs or not.
+    Rows,
 }
 
 /// What a blow may cost.
@@ -27,11 +37,22 @@ enum Loss {
     Unshipped,
 }
 
-fn killing(rounds: u64, loss: Loss, mut strike: impl FnMut(&mut Primary, &mut Replica)) {
+fn killing(
+    rounds: u64,
+    (under, loss): (Under, Loss),
+    mut strike: impl FnMut(&mut Primary, &mut Replica),
+) {
     let Some(world) = World::new() else { return };
     let (mut primary, mut replica) = pair(&world);
+    let load = match under {
+        Under::Everything => Load::start(primary.client(), rounds, 2, Until::Stopped),
+        Under::Rows => {
+            Load::start(primary.client(), rounds, 2, Until::Steps(20)).finish();
+            settle(primary.client());
+            Load::of_rows(primary.client(), rounds, 2, Until::Stopped)
+        }
+    };
     let ledger = Ledger::start(primary.client());
-    let load = Load::start(primary.client(), rounds, 2, Until::Stopped);
     let mut shipped = BTreeSet::new();
     for round in 0..rounds {
         ledger.wait_for(5);
@@ -79,25 +100,25 @@ fn logged(database: &Path) -> BTreeMap<String, i64> {
 }
 
 fn the_replicas_server(rounds: u64) {
-    killing(rounds, Loss::Nothing, |_, replica| {
+    killing(rounds, (Under::Everything, Loss::Nothing), |_, replica| {
         replica.server.kill();
         replica.server.start();
     });
 }
 
 fn the_replicas_walfs(rounds: u64) {
-    killing(rounds, Loss::Nothing, |_, replica| replica.lose_walfs());
+    killing(rounds, (Under::Everything, Loss::Nothing), |_, replica| replica.lose_walfs());
 }
 
 fn the_primarys_server(rounds: u64) {
-    killing(rounds, Loss::Nothing, |primary, _| {
+    killing(rounds, (Under::Everything, Loss::Nothing), |primary, _| {
         primary.server.kill();
         primary.server.start();
     });
 }
 
 fn the_primarys_walfs(rounds: u64) {
-    killing(rounds, Loss::Unshipped, |primary, _| primary.lose_walfs());
+    killing(rounds, (Under::Rows, Loss::Unshipped), |primary, _| primary.lose_walfs());
 }
 
 #[test]

@@ -9,12 +9,33 @@ use std::time::{Duration, Instant};
 use crate::cases::follow::{rows, table};
 use crate::compare::{catch_up_within, equal, names, same};
 use crate::pair::{Primary, Replica, pair};
+use crate::server::Server;
 use crate::world::World;
+
+/// A thousand tables take no more of a disk, and of the descriptors that a process may have, than
+/// they need.
+const SMALL: [&str; 7] = [
+    "cairo.writer.data.append.page.size=65536",
+    "cairo.wal.writer.data.append.page.size=65536",
+    "cairo.o3.column.memory.size=65536",
+    "cairo.inactive.writer.ttl=300",
+    "cairo.inactive.reader.ttl=300",
+    "cairo.wal.inactive.writer.ttl=300",
+    "cairo.idle.check.interval=200",
+];
 
 fn tables_in_one_stream(count: u32) {
     let Some(world) = World::new() else { return };
-    let primary = Primary::start(&world, "primary", "interval=1s,node=primary");
-    let replica = Replica::start(&world, "replica", "node=replica");
+    let (mut source, mut target) =
+        (Server::primary(&world, "primary"), Server::replica(&world, "replica"));
+    for server in [&mut source, &mut target] {
+        for setting in SMALL {
+            server.configure(setting);
+        }
+    }
+    target.start();
+    let primary = Primary::over(&world, source, "interval=1s,node=primary");
+    let replica = Replica::of(&world, target, "node=replica");
     let source = primary.client();
     for number in 0..count {
         source.query(&format!(
@@ -45,6 +66,7 @@ fn write(client: crate::client::Client, writer: u32, tables: u32) {
         for number in (writer..tables).step_by(10) {
             let moment = 1_704_067_200_000_000_000 + u64::from(round) * 1000;
             client.write(&format!("t{number} n={round}i {moment}\n")).expect("a row is taken");
+            sleep(Duration::from_millis(20));
         }
     }
 }

@@ -1,7 +1,12 @@
 //! The short form with another version of the server, and two ends that differ.
 
+use std::process::Command;
+use std::time::Duration;
+
 use crate::cases::follow::{rows, table};
 use crate::compare::equal;
+use crate::ground::wait_until;
+use crate::node::WALFS;
 use crate::pair::{Primary, Replica, pair};
 use crate::server::Server;
 use crate::world::{NEWEST, OLDER, World, jar};
@@ -28,6 +33,13 @@ fn an_older_version_is_replicated() {
     equal(source, target);
     source.query("DROP TABLE three");
     equal(source, target);
+    wait_until("both ends know the version", Duration::from_secs(30), || {
+        let known = |at| replica.view.status().pointer(at).is_some_and(|it| it == OLDER);
+        primary.mount.status()["server_version"] == OLDER
+            && known("/delivery/version")
+            && known("/delivery/primary_version")
+    });
+    assert!(replica.view.status()["problem"].is_null(), "nothing is wrong with equal ones");
 }
 
 #[test]
@@ -36,14 +48,32 @@ fn two_versions_at_two_ends_are_announced() {
     if !jar(NEWEST).exists() {
         return;
     }
-    let primary = Primary::start(&world, "primary", "interval=0,node=primary");
+    let mut primary = Primary::start(&world, "primary", "interval=0,node=primary");
     table(primary.client(), "one");
     let mut server = Server::replica(&world, "replica");
     server.use_program(&jar(NEWEST));
     server.start();
     let replica = Replica::of(&world, server, "node=replica");
-    crate::ground::wait_until("the mismatch is told", std::time::Duration::from_secs(30), || {
-        let told = replica.view.status().to_string() + &replica.view.said();
-        told.contains(OLDER) && told.contains(NEWEST)
+    let is_told = |told: &str| told.contains(OLDER) && told.contains(NEWEST);
+    wait_until("the mismatch is told", Duration::from_secs(30), || {
+        let told = replica.view.status()["problem"].to_string();
+        is_told(&told) && is_told(&replica.view.said())
     });
+    assert!(is_told(&words(&world)), "{}", words(&world));
+    // The primary gets the version of the replica: the volume hears of it, and all is well.
+    primary.server.stop();
+    primary.server.use_program(&jar(NEWEST));
+    primary.server.start();
+    wait_until("the mismatch is gone", Duration::from_secs(30), || {
+        replica.view.status()["problem"].is_null()
+    });
+    equal(primary.client(), replica.client());
+}
+
+/// What an operator reads about the replica.
+fn words(world: &World) -> String {
+    let view = world.path("view-of-replica");
+    let told = Command::new(WALFS).arg("status").arg(view).output();
+    let told = told.expect("walfs can be started");
+    String::from_utf8_lossy(&told.stdout).into_owned()
 }

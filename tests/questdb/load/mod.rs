@@ -41,11 +41,20 @@ pub(crate) struct Load {
 impl Load {
     /// Writers of this number, whose steps follow from the seed (their interleaving does not).
     pub(crate) fn start(client: Client, seed: u64, writers: u64, until: Until) -> Load {
+        Load::begin(client, seed, writers, until, false)
+    }
+
+    /// The same, with rows alone for the tables that are there.
+    pub(crate) fn of_rows(client: Client, seed: u64, writers: u64, until: Until) -> Load {
+        Load::begin(client, seed, writers, until, true)
+    }
+
+    fn begin(client: Client, seed: u64, writers: u64, until: Until, rows_only: bool) -> Load {
         let stopped = Arc::new(AtomicBool::new(false));
         let writers = (0..writers)
             .map(|number| {
                 let random = StdRng::seed_from_u64(seed * 1000 + number);
-                let writer = Writer::new(client, random, number);
+                let writer = Writer::new(client, random, number, rows_only);
                 let stopped = Arc::clone(&stopped);
                 std::thread::spawn(move || work(writer, until, &stopped))
             })

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::ops::Range;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -17,7 +18,12 @@ pub(crate) struct Writer {
     number: u64,
     /// How many names it has used: names are used again.
     names: u64,
+    /// It only adds rows to tables that are there.
+    rows_only: bool,
 }
+
+/// Those of the numbers that steps are drawn by which add rows to a table.
+const ROWS: Range<i32> = 60..550;
 
 /// What was tried, and what came of it.
 type Step = (&'static str, Result<(), String>);
@@ -28,13 +34,18 @@ const BEGIN: i64 = 1_704_067_200_000_000;
 const SPAN: i64 = 5 * 86_400_000_000;
 
 impl Writer {
-    pub(crate) fn new(client: Client, random: StdRng, number: u64) -> Writer {
-        Writer { client, random, number, names: 0 }
+    pub(crate) fn new(client: Client, random: StdRng, number: u64, rows_only: bool) -> Writer {
+        Writer { client, random, number, names: 0, rows_only }
     }
 
     pub(crate) fn step(&mut self) -> Step {
         let table = self.some_table();
-        match (self.below(1000), table) {
+        let kind = if self.rows_only {
+            ROWS.start + self.below(ROWS.end - ROWS.start)
+        } else {
+            self.below(1000)
+        };
+        match (kind, table) {
             (0..=59, _) | (_, None) => ("create", self.create()),
             (60..=429, Some(table)) => ("insert", self.insert(&table)),
             (430..=549, Some(table)) => ("line over http", self.lines(&table)),
@@ -163,7 +174,8 @@ impl Writer {
 
     /// A batch in the line protocol, for a table that is there or for one that it makes.
     fn lines(&mut self, table: &str) -> Result<(), String> {
-        let name = if self.below(4) == 0 { self.fresh_name("lines") } else { table.to_owned() };
+        let makes = !self.rows_only && self.below(4) == 0;
+        let name = if makes { self.fresh_name("lines") } else { table.to_owned() };
         let text = self.batch(&name);
         self.client.write(&text)
     }

@@ -31,6 +31,8 @@ fn check(store: &Shipping, name: &str) -> u64 {
         };
         let txn = usize::try_from(txn).unwrap();
         let event = part("_event").get(entry(txn)..entry(txn + 1)).expect("the event is there");
+        let len = u32::from_le_bytes(event[..4].try_into().unwrap());
+        assert_eq!(usize::try_from(len), Ok(event.len()), "event {txn} is what the server wrote");
         let rows = u64::from_le_bytes(event[21..29].try_into().unwrap());
         let rows = usize::try_from(rows).unwrap();
         assert!(part("ts.d").len() >= rows * 16 && part("v.d").len() >= rows * 8);
@@ -70,6 +72,20 @@ fn a_commit_is_shipped_with_all_that_it_names() {
     ship_all(&mut store, &server, "a~1");
     assert_eq!(check(&store, "a~1"), 3);
     assert_eq!(store.plan(&server.files).steps, []);
+}
+
+#[test]
+fn what_stands_for_the_next_event_is_replaced_wherever_blocks_end() {
+    let (mut server, mut store) = (Server::new(), shipping());
+    server.make_table("a~1");
+    let segment = segment("a~1", 1, 0);
+    // 8 bytes, 50 per event, and 4 that stand for the next one: of these, 2 begin a block.
+    (0..819).for_each(|_| server.commit(&segment, 1));
+    ship_all(&mut store, &server, "a~1");
+    assert_eq!(store.view["a~1/wal1/0/_event"].len() % usize::try_from(BLOCK).unwrap(), 2);
+    server.commit(&segment, 1);
+    ship_all(&mut store, &server, "a~1");
+    assert_eq!(check(&store, "a~1"), 820);
 }
 
 #[test]

@@ -89,9 +89,24 @@ fn create_table(name: &str, structure: &Structure) -> Option<String> {
     ))
 }
 
+/// Asks which version the server is.
+pub const BUILD: &str = "SELECT build()";
+
+/// The version that the answer tells: `Build Information: QuestDB 9.3.4, JDK …`.
+pub fn version_of(rows: &[Vec<Option<String>>]) -> Option<String> {
+    let text = rows.first()?.first()?.as_deref()?;
+    let version = text.split_once("QuestDB ").map_or(text, |(_, rest)| rest);
+    Some(version.split(',').next().unwrap_or(version).trim().to_owned())
+}
+
 /// Gives a table another name.
 pub fn rename(name: &str, new_name: &str) -> String {
     format!("RENAME TABLE {} TO {}", quoted(name), quoted(new_name))
+}
+
+/// Gives a view another definition.
+pub fn redefine(name: &str, query: &str) -> String {
+    format!("ALTER VIEW {} AS ({query})", quoted(name))
 }
 
 /// Makes the server read a table's structure again.

@@ -32,20 +32,20 @@ pub struct Address {
 
 /// Speaks to the server.
 #[derive(Debug)]
-pub(super) struct Agent {
+pub struct Agent {
     address: Address,
     client: Option<Client>,
     failures: u32,
     not_before: Option<Instant>,
     /// How many connections there were: who knows another number asks everything again.
-    pub(super) connections: u64,
+    pub connections: u64,
     /// Why there is none.
-    pub(super) trouble: Option<String>,
+    pub trouble: Option<String>,
 }
 
 /// Why a statement was not carried out.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum AgentError {
+pub enum AgentError {
     /// There is no connection, or it broke: what became of the statement is not known.
     #[error("{0}")]
     Away(String),
@@ -55,10 +55,11 @@ pub(super) enum AgentError {
 }
 
 /// The rows of an answer.
-pub(super) type Rows = Vec<Vec<Option<String>>>;
+pub type Rows = Vec<Vec<Option<String>>>;
 
 impl Agent {
-    pub(super) fn new(address: Address) -> Self {
+    /// Not connected yet.
+    pub fn new(address: Address) -> Self {
         Self {
             address,
             client: None,
@@ -70,7 +71,7 @@ impl Agent {
     }
 
     /// Whether there is a connection; makes one if it is time to.
-    pub(super) async fn is_there(&mut self) -> bool {
+    pub async fn is_there(&mut self) -> bool {
         if self.client.as_ref().is_some_and(|client| !client.is_closed()) {
             return true;
         }
@@ -96,12 +97,12 @@ impl Agent {
     }
 
     /// When to try to connect again.
-    pub(super) fn again_at(&self) -> Option<Instant> {
+    pub fn again_at(&self) -> Option<Instant> {
         self.client.is_none().then_some(self.not_before).flatten()
     }
 
     /// Carries a statement out.
-    pub(super) async fn run(&mut self, statement: &str) -> Result<Rows, AgentError> {
+    pub async fn run(&mut self, statement: &str) -> Result<Rows, AgentError> {
         debug!(statement, "to the server");
         if !self.is_there().await {
             return Err(AgentError::Away(self.trouble.clone().unwrap_or_default()));
@@ -116,7 +117,7 @@ impl Agent {
     }
 
     /// Carries statements out, one after the other, without waiting for each answer.
-    pub(super) async fn run_all(&mut self, statements: &[String]) -> Vec<Result<Rows, AgentError>> {
+    pub async fn run_all(&mut self, statements: &[String]) -> Vec<Result<Rows, AgentError>> {
         let mut answers = Vec::with_capacity(statements.len());
         for together in statements.chunks(TOGETHER) {
             let Some(client) = &self.client else { break };
@@ -145,7 +146,7 @@ impl Agent {
     }
 
     /// How operators find it.
-    pub(super) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{}:{}", self.address.host, self.address.port)
     }
 

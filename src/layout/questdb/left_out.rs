@@ -1,0 +1,130 @@
+//! What a `db/` has that is never shipped: tables without WAL, those that began without it (the
+//! server leaves them in a directory without an id, and their first rows are in no WAL), and commits
+//! that mean something on the primary's own disk only.
+
+use std::io;
+
+use crate::layout::shipped::read_whole;
+use crate::layout::{Files, Kind};
+use crate::volume::{LeftOut, RelPath};
+
+use super::bytes::text_at;
+use super::names::{Segment, Table};
+use super::registry;
+use super::txnlog::{Record, What};
+
+/// Tables of the server's own.
+const OWN: &[&str] = &["telemetry", "telemetry_config", "telemetry_wal", "_query_trace"];
+/// What the names of the others begin with (`cairo.system.table.prefix`).
+const OWN_PREFIX: &str = "sys.";
+/// A table's name is not longer.
+const NAME_MAX: u64 = 4096;
+
+/// The tables without WAL.
+pub(super) fn tables(files: &dyn Files) -> io::Result<Vec<LeftOut>> {
+    let registered = registry::read(files)?.unwrap_or_default();
+    let mut left_out = Vec::new();
+    for found in files.list(None)? {
+        let directory = found.path.as_str();
+        let name = Table::parse(directory);
+        let is_registered = name.is_some() && registered.contains_key(directory);
+        if found.kind != Kind::Directory || is_registered || !is_table(files, &found.path)? {
+            continue;
+        }
+        let has_wal = has(files, &found.path, "txn_seq/_txnlog")?;
+        if has_wal && name.is_some() {
+            continue;
+        }
+        let table = name_in(files, &found.path)?.unwrap_or_else(|| directory.to_owned());
+        if !OWN.contains(&table.as_str()) && !table.starts_with(OWN_PREFIX) {
+            let why = if has_wal { "began without WAL" } else { "has no WAL" };
+            let what = format!(
+                "{why}, and no replica has it; to replicate it, make a table with WAL and copy \
+                 its rows"
+            );
+            left_out.push(LeftOut { table, commit: None, what });
+        }
+    }
+    Ok(left_out)
+}
+
+/// Which of the commits after `after` a replica does not carry out, of those that are these
+/// statements of a segment.
+pub(super) fn commits(
+    segment: &Segment,
+    (after, records): (u64, &[Record]),
+    statements: &[(u64, String)],
+) -> Vec<LeftOut> {
+    let told = |(event, sql): &(u64, String)| {
+        let is_it = |record: &Record| {
+            matches!(record.what, What::Event { wal, segment: of, txn }
+                if (wal, of, u64::from(txn)) == (segment.wal, segment.segment, *event))
+        };
+        let (commit, _) = (after + 1..).zip(records).find(|(_, record)| is_it(record))?;
+        statement(&segment.table, commit, sql)
+    };
+    statements.iter().filter_map(told).collect()
+}
+
+fn statement(table: &Table, commit: u64, sql: &str) -> Option<LeftOut> {
+    let words: Vec<String> = sql.split_whitespace().map(str::to_lowercase).collect();
+    let attaches = words.windows(2).any(|pair| pair == ["attach", "partition"]);
+    attaches.then(|| LeftOut {
+        table: table.to_string(),
+        commit: Some(commit),
+        what: format!(
+            "`{sql}`: a replica has no files to attach, and goes on without these rows; insert \
+             them instead, or make the replicas again from a CHECKPOINT copy"
+        ),
+    })
+}
+
+fn is_table(files: &dyn Files, directory: &RelPath) -> io::Result<bool> {
+    Ok(has(files, directory, "_meta")? && has(files, directory, "_txn")?)
+}
+
+fn has(files: &dyn Files, directory: &RelPath, name: &str) -> io::Result<bool> {
+    let Some(path) = directory.join(name) else { return Ok(false) };
+    Ok(files.open(&path)?.is_some())
+}
+
+fn name_in(files: &dyn Files, directory: &RelPath) -> io::Result<Option<String>> {
+    let Some(path) = directory.join("_name") else { return Ok(None) };
+    let Some(file) = files.open(&path)? else { return Ok(None) };
+    let bytes = read_whole(&*file, NAME_MAX)?;
+    Ok(bytes.and_then(|bytes| text_at(&bytes, 0)).map(|(name, _)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::questdb::synthetic::{Server, table};
+
+    #[test]
+    fn tables_without_wal_are_named_and_the_servers_own_are_not() {
+        let mut server = Server::new();
+        server.begin_table("with~1");
+        for directory in ["plain", "sys.text_import_log", "_query_trace", "with~1"] {
+            for file in ["_meta", "_txn"] {
+                server.files.write(&format!("{directory}/{file}"), 0, &[0; 8]);
+            }
+        }
+        for file in ["_meta", "_txn", "txn_seq/_txnlog"] {
+            server.files.write(&format!("converted/{file}"), 0, &[0; 8]);
+        }
+        server.register(&["converted"]);
+        server.files.write("plain/_name", 0, &[2, 0, 0, 0, b'p', 0, b'l', 0, 0]);
+        server.files.write("stray/_meta", 0, &[0; 8]);
+        let named: Vec<_> = tables(&server.files).unwrap().into_iter().map(|it| it.table).collect();
+        assert_eq!(named, ["converted", "pl"]);
+    }
+
+    #[test]
+    fn of_statements_only_those_that_need_files_are_told() {
+        let told = |sql| statement(&table("t~1"), 7, sql).map(|it| (it.table, it.commit));
+        let attach = "alter table t\n ATTACH  Partition list '2024-01-01'";
+        assert_eq!(told(attach), Some(("t~1".to_owned(), Some(7))));
+        assert_eq!(told("alter table t detach partition list '2024-01-01'"), None);
+        assert_eq!(told("update t set attach = 1"), None);
+    }
+}
