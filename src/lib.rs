@@ -50,6 +50,7 @@
 //! | how does a server on a replica take in what is not its own directory? | `replica::delivery`; what is to be done, its layout decides |
 //! | how does walfs speak to a database's server? | [`server`]; what is said, its layout knows |
 //! | which settings does a server need? | [`layout::questdb::settings`] |
+//! | what is mounted where? | [`mounts`] |
 //! | which errno? | `fuse::errno` |
 //! | which file speaks to the kernel, which to a cloud? | `fuse::adapter`, [`mod@store::connect`] |
 //! | can a store carry a volume, and at what cost? | [`store::doctor`] |
@@ -61,6 +62,7 @@ pub mod cli;
 pub mod config;
 pub mod fuse;
 pub mod layout;
+pub mod mounts;
 pub mod primary;
 pub mod replica;
 pub mod server;

@@ -8,9 +8,10 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::fuse::hidden;
-use crate::fuse::mounts;
 use crate::fuse::status::{Aims, Cost, Delivery, FILE, Status as Told, TableProblem};
+use crate::mounts;
 use crate::store::chain::Chain;
+use crate::store::doctor::cost::MONTH_HOURS;
 use crate::volume::info::VolumeInfo;
 use crate::volume::{LeftOut, Manifest};
 
@@ -210,7 +211,7 @@ fn max_lag(aims: &Aims) -> Option<String> {
 
 fn budget(aims: &Aims) -> Option<String> {
     let (month, hour) = (aims.budget_dollars_per_month?, aims.last_hour_dollars?);
-    let each = month / 720.0;
+    let each = month / MONTH_HOURS;
     Some(format!("${month:.2} per month, ${each:.4} an hour; the last hour came to ${hour:.4}"))
 }
 

@@ -13,7 +13,8 @@ use rustix::mount::UnmountFlags;
 use rustix::process::{Pid, PidfdFlags};
 
 use crate::config::value;
-use crate::fuse::{hidden, mounts};
+use crate::fuse::hidden;
+use crate::mounts;
 
 use super::failure::{Exit, Failure};
 use super::mount::{REPORT, Report};

@@ -7,5 +7,4 @@ pub mod filesystem;
 pub mod hidden;
 pub mod mirror;
 pub mod mount;
-pub mod mounts;
 pub mod status;

@@ -17,8 +17,8 @@ use rustix::process::{Resource, Rlimit};
 use super::adapter::{Served, serve};
 use super::filesystem::{FileSystem, Kernel};
 use super::hidden;
-use super::mounts::{self, TYPE};
 use super::status::{FILE, Status};
+use crate::mounts::{self, TYPE};
 
 const DEVICE: &str = "/dev/fuse";
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::layout::Layout;
 use crate::layout::questdb::delivery::statements::{BUILD, version_of};
-use crate::server::{Agent, AgentError};
+use crate::server::Agent;
 use crate::volume::{About, LeftOut};
 
 use super::front::Front;
@@ -23,7 +23,7 @@ const EVERY: Duration = Duration::from_secs(3);
 /// So many tables are named.
 const TABLES_MAX: usize = 1000;
 /// So many commits are remembered; older ones are forgotten first.
-const COMMITS_MAX: usize = 1000;
+pub(super) const COMMITS_MAX: usize = 1000;
 
 /// Keeps the account.
 #[derive(Debug)]
@@ -56,18 +56,10 @@ impl Teller {
         if !agent.is_there().await || *asked == agent.connections {
             return;
         }
-        let answer = agent.run(BUILD).await;
-        *version = match answer {
-            Ok(rows) => version_of(&rows),
-            Err(AgentError::Refused(why)) => {
-                warn!(server = %agent.name(), "does not tell its version: {why}");
-                None
-            }
-            // It is asked again once it is back.
-            Err(AgentError::Away(_)) => return,
-        };
-        *asked = agent.connections;
-        info!(server = %agent.name(), version = version.as_deref(), "the database's server");
+        // A connection that broke was told by the agent; the next one is asked.
+        if let Ok(told) = agent.version(BUILD, version_of).await {
+            (*asked, *version) = (agent.connections, told);
+        }
     }
 
     /// Writes the document if it would say something else.

@@ -116,6 +116,25 @@ impl Agent {
         }
     }
 
+    /// Asks this question for the server's version, and reads the answer so. A server that does not
+    /// tell is said to; an error: the connection broke, and the next one is to be asked.
+    pub async fn version(
+        &mut self,
+        question: &str,
+        read: impl Fn(&[Vec<Option<String>>]) -> Option<String>,
+    ) -> Result<Option<String>, AgentError> {
+        let version = match self.run(question).await {
+            Ok(rows) => read(&rows),
+            Err(AgentError::Refused(why)) => {
+                warn!(server = %self.name(), "does not tell its version: {why}");
+                None
+            }
+            Err(away @ AgentError::Away(_)) => return Err(away),
+        };
+        info!(server = %self.name(), version = version.as_deref(), "the database's server");
+        Ok(version)
+    }
+
     /// Carries statements out, one after the other, without waiting for each answer.
     pub async fn run_all(&mut self, statements: &[String]) -> Vec<Result<Rows, AgentError>> {
         let mut answers = Vec::with_capacity(statements.len());

@@ -6,11 +6,8 @@
 
 use std::time::Duration;
 
-use super::doctor::cost::Prices;
+use super::doctor::cost::{HOUR_SECONDS, MONTH_HOURS, Prices};
 
-/// Hours in a month of thirty days.
-const HOURS: f64 = 720.0;
-const HOUR_SECONDS: f64 = 3600.0;
 /// No budget makes a wait longer than this: what waits is at risk.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
 /// No lag makes a replica look more often than this.
@@ -123,7 +120,7 @@ impl Side {
 impl Budget {
     /// An hour's part.
     pub fn hour(&self) -> f64 {
-        self.dollars_per_month / HOURS
+        self.dollars_per_month / MONTH_HOURS
     }
 
     /// The wait that it affords this side when requests beside it come to so much an hour; `None`
@@ -153,7 +150,7 @@ pub fn decide(aims: &Aims, side: Side, sight: &Sight) -> Course {
         course.least = budget.affords(side, sight.beside).unwrap_or_else(|| {
             let looks = HOUR_SECONDS / WAIT_MAX.as_secs_f64();
             let hour = sight.beside + looks * side.price(&budget.prices);
-            course.missed.push(Miss::Unaffordable(hour * HOURS));
+            course.missed.push(Miss::Unaffordable(hour * MONTH_HOURS));
             WAIT_MAX
         });
         if sight.spent > budget.hour() {
@@ -218,7 +215,7 @@ impl Miss {
             Self::Overspent(hour) => format!(
                 "budget={money} is exceeded: the last hour's requests come to {:.2} a month; see \
                  which they are under `requests`, and raise the budget or write less",
-                hour * HOURS
+                hour * MONTH_HOURS
             ),
         }
     }

@@ -80,13 +80,13 @@ impl Hdfs {
     }
 
     /// Removes a folder in which there is no file; leaves it if there is one.
-    pub(super) async fn remove_empty(&self, folder: &Path) {
+    pub(super) async fn remove_empty(&self, folder: &Path) -> Result<()> {
         let path = format!("/{folder}");
-        let found = self.client.list_status(&path, true).await;
-        if found.is_ok_and(|found| found.iter().all(|status| status.isdir)) {
-            // An empty folder that stays does no harm.
-            self.client.delete(&path, true).await.ok();
+        let found = self.client.list_status(&path, true).await.map_err(failed)?;
+        if found.iter().all(|status| status.isdir) {
+            self.client.delete(&path, true).await.map_err(failed)?;
         }
+        Ok(())
     }
 
     /// A new file beside this one, for writing.

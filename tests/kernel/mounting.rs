@@ -99,7 +99,7 @@ fn the_source_and_type_stand_in_the_table_of_mounts() {
         return;
     }
     let world = World::new(Passthrough::Off);
-    let found = walfs::fuse::mounts::at(world.mounted.path()).unwrap().unwrap();
+    let found = walfs::mounts::at(world.mounted.path()).unwrap().unwrap();
     assert_eq!((found.kind.as_str(), found.source.as_str()), ("fuse.walfs", "memory://test"));
 }
 

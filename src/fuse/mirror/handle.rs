@@ -6,6 +6,11 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use nix::errno::Errno;
+
+use crate::fuse::errno::FORGOTTEN;
+use crate::fuse::filesystem::Answer;
+
 /// The longest handle that there is (linux/exportfs.h: `MAX_HANDLE_SZ`).
 const MAX: usize = 128;
 
@@ -41,9 +46,9 @@ impl FileHandle {
         (done == 0).then_some(Self { raw })
     }
 
-    /// The file, opened with `O_PATH`; `root` is any file of the same filesystem. `None` if it is
+    /// The file, opened with `O_PATH`; `root` is any file of the same filesystem. Forgotten if it is
     /// gone, or if we may not.
-    pub(super) fn open(&self, root: &OwnedFd) -> Option<OwnedFd> {
+    pub(super) fn open(&self, root: &OwnedFd) -> Answer<OwnedFd> {
         let mut raw = self.raw;
         let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
         // SAFETY: the handle is one that the system gave us, with its length, and lives through
@@ -51,8 +56,16 @@ impl FileHandle {
         unsafe {
             let handle: *mut libc::file_handle = (&raw mut raw).cast();
             let file = libc::open_by_handle_at(root.as_raw_fd(), handle, flags);
-            (file >= 0).then(|| OwnedFd::from_raw_fd(file))
+            if file >= 0 { Ok(OwnedFd::from_raw_fd(file)) } else { Err(why_not()) }
         }
+    }
+}
+
+/// Why the last call did not open it: what we have no room for shall not pass for gone.
+fn why_not() -> Errno {
+    match Errno::last() {
+        lack @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => lack,
+        _ => FORGOTTEN,
     }
 }
 
@@ -72,12 +85,12 @@ mod tests {
         let file = OwnedFd::from(File::open(&old).unwrap());
         let Some(handle) = FileHandle::of(&file) else { return };
         fs::rename(&old, &new).unwrap();
-        let Some(found) = handle.open(&root) else { return };
+        let Ok(found) = handle.open(&root) else { return };
         let inode = File::from(found).metadata().unwrap().ino();
         assert_eq!(inode, fs::metadata(&new).unwrap().ino());
         drop(file);
         fs::remove_file(&new).unwrap();
         fs::write(&new, "").unwrap();
-        assert!(handle.open(&root).is_none());
+        assert_eq!(handle.open(&root).err(), Some(FORGOTTEN));
     }
 }

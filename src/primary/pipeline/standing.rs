@@ -10,6 +10,7 @@ use crate::fuse::status::Aims;
 use crate::layout::Scope;
 use crate::volume::LeftOut;
 
+use super::super::about::COMMITS_MAX;
 use super::super::barrier::State;
 use super::super::capture;
 use super::super::front::Leftover;
@@ -151,7 +152,11 @@ impl Pipeline {
             warn!(table, commit, "not replicated: {what}");
         }
         if !found.is_empty() {
-            front.note(|account| account.left_out.extend(found));
+            front.note(|account| {
+                account.left_out.extend(found);
+                let old = account.left_out.len().saturating_sub(COMMITS_MAX);
+                account.left_out.drain(..old);
+            });
         }
     }
 

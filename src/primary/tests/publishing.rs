@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::world::{World, at_once, path, secs, segment, until};
 use crate::primary::{Ended, Leftover, Settings};
+use crate::store::Aims;
 use crate::store::faulty::{Fault, Weather};
 use crate::volume::{Content, Manifest};
 
@@ -174,4 +175,33 @@ async fn files_of_the_host_stay_there() {
     node.commit(100);
     sleep(secs(5)).await;
     assert!(world.manifest().await.file(&path("xlogtemp.7")).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lag_that_was_asked_for_shortens_the_interval_and_a_lack_of_it_is_told() {
+    let world = World::default();
+    let aims = Aims { max_lag: Some(Duration::from_secs(4)), budget: None };
+    let mut node = world.node(Settings { interval: secs(60), aims, ..Settings::default() });
+    node.start().await;
+    node.commit(10_000);
+    sleep(secs(15)).await;
+    assert_eq!(world.files().await, node.files(), "long before the interval");
+    let told = node.front.account().aims.clone().unwrap();
+    assert_eq!((told.interval_seconds, told.missed), (Some(3.0), vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lag_that_an_outage_exceeds_is_told() {
+    let world = World::default();
+    let aims = Aims { max_lag: Some(Duration::from_secs(4)), budget: None };
+    let mut node = world.node(Settings { aims, ..at_once() });
+    node.start().await;
+    node.faulty.set_outage(true);
+    node.commit(10_000);
+    sleep(secs(60)).await;
+    let told = node.front.account().aims.clone().unwrap();
+    assert!(matches!(&told.missed[..], [one] if one.contains("max_lag=4s is missed")), "{told:?}");
+    node.faulty.set_outage(false);
+    sleep(secs(60)).await;
+    assert_eq!(node.front.account().aims.clone().unwrap().missed, [""; 0]);
 }

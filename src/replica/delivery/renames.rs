@@ -104,22 +104,18 @@ impl Delivered {
         if here.applied < here.published {
             return Ok(Some(Next::Soon));
         }
-        let now = Instant::now();
-        let Some(closed) = self.rename.closed else {
-            let waits = *self.rename.waits.get_or_insert(now);
-            if let Err(taken) = self.name_is_free(ground, name) {
-                if now - waits < PATIENCE {
-                    return Err(taken);
-                }
-                return Ok(self.give_up(record, name, &taken.to_string()));
+        if !self.rename.is_under_way()
+            && let Err(taken) = self.name_is_free(ground, name)
+        {
+            if !self.rename.waits_longer_than(PATIENCE) {
+                return Err(taken);
             }
-            self.rename.closed = Some(now + ground.closes_after().await?);
-            return Ok(Some(Next::Soon));
-        };
-        if now < closed {
+            return Ok(self.give_up(record, name, &taken.to_string()));
+        }
+        if !self.rename.has_closed(ground.closes_after().await?) {
             return Ok(Some(Next::Soon));
         }
-        (self.rename.closed, self.rename.waits) = (None, None);
+        self.rename.waits_no_longer();
         if !self.open_as_before(ground, source, record.structure).await? {
             return Ok(self.give_up(record, name, "its structure has changed again since"));
         }

@@ -154,9 +154,9 @@ impl Segments {
         table: &Table,
         applied: u64,
     ) -> io::Result<()> {
-        let over = |(wal, segment): &(u32, u32), placed: &Placed| {
+        let over = |key: &(u32, u32), placed: &Placed| {
             let shown = placed.events.map(|(event, _)| event);
-            placed.last <= applied && is_over(source, table, (*wal, *segment), shown)
+            placed.last <= applied && (self.is_left(*key) || is_over(source, table, *key, shown))
         };
         let done: Vec<_> =
             self.0.iter().filter(|(key, placed)| over(key, placed)).map(|(key, _)| *key).collect();
@@ -198,6 +198,13 @@ impl Segments {
         Ok(())
     }
 
+    /// Whether the server was shown a later segment of the same writer: the log names a writer's
+    /// segments one after the other, and what else is in this one it will never name.
+    fn is_left(&self, (wal, segment): (u32, u32)) -> bool {
+        let later = self.0.range((wal, segment.saturating_add(1))..=(wal, u32::MAX));
+        later.into_iter().any(|(_, placed)| placed.events.is_some())
+    }
+
     /// Forgets all of it.
     pub(super) fn forget(&mut self, window: &mut Window) {
         let bytes: u64 = self.0.values().map(|placed| placed.bytes - placed.freed).sum();
@@ -215,9 +222,9 @@ impl Segments {
             for segment in segments {
                 let segment = segment?;
                 let Some(of_wal) = self::number(&segment.file_name(), "") else { continue };
-                let needed = self.0.contains_key(&(number, of_wal));
-                let shown = shown(&segment.path())?;
-                if !needed && is_over(source, table, (number, of_wal), shown) {
+                let (key, shown) = ((number, of_wal), shown(&segment.path())?);
+                let is_needed = self.0.contains_key(&key);
+                if !is_needed && (self.is_left(key) || is_over(source, table, key, shown)) {
                     gone(fs::remove_dir_all(segment.path()))?;
                 }
             }

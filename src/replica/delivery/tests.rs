@@ -37,10 +37,15 @@ fn log(commits: u64) -> Vec<u8> {
     let mut log = made("txn_seq/_txnlog")[..76].to_vec();
     log[4..12].copy_from_slice(&(commits + 5).to_le_bytes());
     for txn in 0..commits {
-        let wal = [1_u32, 0, u32::try_from(txn).unwrap()].map(u32::to_le_bytes).concat();
-        log.extend([&0_u64.to_le_bytes()[..], &wal, &(txn + 100).to_le_bytes()].concat());
+        log.extend(event_record(0, u32::try_from(txn).unwrap(), txn + 100));
     }
     log
+}
+
+/// An event of a segment of the only writer.
+fn event_record(segment: u32, event: u32, time: u64) -> Vec<u8> {
+    let place = [1, segment, event].map(u32::to_le_bytes).concat();
+    [&0_u64.to_le_bytes()[..], &place, &time.to_le_bytes()].concat()
 }
 
 /// A rename as a log of changes has it, and the log's index.
@@ -78,9 +83,22 @@ impl World {
     /// The volume has so many commits of a table, and of its segment some events more.
     async fn commits(&mut self, table: &str, commits: u64, events: u64) {
         let first = made("txn_seq/_meta.0");
-        let structure = Structure::parse(&first).unwrap();
         let (name, content) = (path(&format!("{table}/txn_seq/_meta.0")), Bytes::from(first));
         self.lab.edit(Edit::Set { path: name, content });
+        self.segment(table, 0, events);
+        self.write(table, "txn_seq/_txnlog", &log(commits));
+        self.lab.publish().await;
+    }
+
+    /// The writer goes on in its next segment, with the next commit after so many.
+    async fn goes_on(&mut self, table: &str, commits: u64) {
+        self.segment(table, 1, 1);
+        self.write(table, "txn_seq/_txnlog", &[log(commits), event_record(1, 0, 200)].concat());
+        self.lab.publish().await;
+    }
+
+    /// A segment of the only writer: one row per event.
+    fn segment(&mut self, table: &str, segment: u32, events: u64) {
         let number = |value: u64| value.to_le_bytes();
         let (mut ts, mut v, mut ends) = (Vec::new(), Vec::new(), number(8).to_vec());
         let mut event = [u32::try_from(events - 1).unwrap().to_le_bytes(), [0; 4]].concat();
@@ -95,19 +113,18 @@ impl World {
             event.extend(record);
             ends.extend(number(u64::try_from(event.len()).unwrap()));
         }
+        let structure = Structure::parse(&made("txn_seq/_meta.0")).unwrap();
         let meta = sequencer_meta(&structure, 0).unwrap();
-        for (file, bytes) in [
-            ("wal1/0/_meta", meta),
-            ("wal1/0/ts.d", ts),
-            ("wal1/0/v.d", v),
-            ("wal1/0/_event.i", ends),
-            ("wal1/0/_event", event),
-            ("txn_seq/_txnlog", log(commits)),
-        ] {
-            let size = u64::try_from(bytes.len()).unwrap();
-            self.lab.write(&format!("{table}/{file}"), size, 0, &bytes);
+        for (file, bytes) in
+            [("_meta", meta), ("ts.d", ts), ("v.d", v), ("_event.i", ends), ("_event", event)]
+        {
+            self.write(table, &format!("wal1/{segment}/{file}"), &bytes);
         }
-        self.lab.publish().await;
+    }
+
+    fn write(&mut self, table: &str, file: &str, bytes: &[u8]) {
+        let size = u64::try_from(bytes.len()).unwrap();
+        self.lab.write(&format!("{table}/{file}"), size, 0, bytes);
     }
 
     /// The volume has a rename as the next commit after so many.
@@ -117,8 +134,7 @@ impl World {
         for (file, bytes) in
             [("_txnlog.meta.i", ends), ("_txnlog.meta.d", change), ("_txnlog", log)]
         {
-            let size = u64::try_from(bytes.len()).unwrap();
-            self.lab.write(&format!("{table}/txn_seq/{file}"), size, 0, &bytes);
+            self.write(table, &format!("txn_seq/{file}"), &bytes);
         }
         self.lab.publish().await;
     }
@@ -223,19 +239,25 @@ async fn a_table_that_somebody_wrote_into_stops_alone() {
     assert!(problems[0].problem.contains("commit 3 is not the primary's"), "{problems:?}");
 }
 
-#[tokio::test]
-async fn a_rename_that_the_server_appended_too_early_is_put_in_its_place() {
+/// The volume renames a table of three commits, and the server appends this rename as its second.
+async fn appended_too_early(name: &str) -> (World, Rounds) {
     let mut world = World::new().await;
     world.commits("plain~3", 3, 3).await;
     let (mut reader, mut rounds, _) = world.start().await;
     world.applied("plain~3", 3);
     world.renames("plain~3", 3, "other").await;
-    world.renamed_here("plain~3", 2, "other");
+    world.renamed_here("plain~3", 2, name);
     reader.follower.step().await;
     rounds.begin();
     for _ in 0..3 {
         rounds.round().await.unwrap();
     }
+    (world, rounds)
+}
+
+#[tokio::test]
+async fn a_rename_that_the_server_appended_too_early_is_put_in_its_place() {
+    let (world, rounds) = appended_too_early("other").await;
     assert_eq!(world.published("plain~3"), 4);
     let record = |txn: u64| world.number("plain~3/txn_seq/_txnlog", 76 + (txn - 1) * 28 + 20);
     assert_eq!([record(2), record(3), record(4)], [101, 102, 100], "the primary's times");
@@ -244,17 +266,7 @@ async fn a_rename_that_the_server_appended_too_early_is_put_in_its_place() {
 
 #[tokio::test]
 async fn another_rename_than_the_primarys_is_what_somebody_wrote() {
-    let mut world = World::new().await;
-    world.commits("plain~3", 3, 3).await;
-    let (mut reader, mut rounds, _) = world.start().await;
-    world.applied("plain~3", 3);
-    world.renames("plain~3", 3, "other").await;
-    world.renamed_here("plain~3", 2, "mine");
-    reader.follower.step().await;
-    rounds.begin();
-    for _ in 0..3 {
-        rounds.round().await.unwrap();
-    }
+    let (_world, rounds) = appended_too_early("mine").await;
     let problems = rounds.describe().problems;
     assert!(problems[0].problem.contains("commit 2 is not the primary's"), "{problems:?}");
 }
@@ -287,6 +299,24 @@ async fn what_was_applied_and_cannot_grow_is_removed() {
     rounds.round().await.unwrap();
     assert!(!world.file("plain~3/wal1").is_symlink());
     assert!(!world.file(".walfs/wal/plain~3/wal1").exists());
+}
+
+#[tokio::test]
+async fn an_event_that_the_log_never_names_keeps_no_segment() {
+    let mut world = World::new().await;
+    world.commits("plain~3", 2, 3).await;
+    let (mut reader, mut rounds, _account) = world.start().await;
+    world.applied("plain~3", 2);
+    rounds.round().await.unwrap();
+    assert!(world.file("plain~3/wal1/0").exists(), "the log may name it yet");
+    world.goes_on("plain~3", 2).await;
+    reader.follower.step().await;
+    rounds.begin();
+    for _ in 0..2 {
+        rounds.round().await.unwrap();
+    }
+    assert_eq!(world.published("plain~3"), 3);
+    assert!(!world.file("plain~3/wal1/0").exists() && world.file("plain~3/wal1/1").exists());
 }
 
 #[tokio::test]

@@ -18,15 +18,7 @@ pub(super) struct Versions {
 impl Versions {
     /// Asks the server, after it was connected to. An error: the connection broke.
     pub(super) async fn ask(&mut self, agent: &mut Agent) -> Result<(), AgentError> {
-        let here = match agent.run(BUILD).await {
-            Ok(rows) => version_of(&rows),
-            Err(AgentError::Refused(why)) => {
-                warn!(server = %agent.name(), "does not tell its version: {why}");
-                None
-            }
-            Err(away @ AgentError::Away(_)) => return Err(away),
-        };
-        info!(server = %agent.name(), version = here.as_deref(), "the database's server");
+        let here = agent.version(BUILD, version_of).await?;
         self.learn(Self { here, primary: self.primary.clone() });
         Ok(())
     }

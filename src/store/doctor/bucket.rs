@@ -8,6 +8,8 @@ use bytes::Bytes;
 use super::Finding;
 use super::probe::Probe;
 use crate::store::connect::{Beyond, Bucket, Told};
+use crate::volume::keys::Key;
+use crate::volume::{Position, SegmentId};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const NAME: &str = "kept";
@@ -135,9 +137,11 @@ fn judge_rules(text: &str, prefix: &str) -> Finding {
     let enabled: Vec<&str> = rules.filter(|rule| rule.contains("<Status>Enabled")).collect();
     let below = |rule: &&&str| {
         let named = rule.split("<Prefix>").nth(1).and_then(|rest| rest.split("</Prefix>").next());
-        let (named, volume) = (named.unwrap_or_default(), format!("{prefix}/"));
-        // A rule for the volume's folder, one above it, or a part of it.
-        volume.starts_with(named) || named.starts_with(&volume)
+        let named = named.unwrap_or_default();
+        // A rule for what walfs writes, for something above it, or for a part of it. walfs gives
+        // its objects no tags.
+        let meets = |ours: &String| ours.starts_with(named) || named.starts_with(ours);
+        !rule.contains("<Tag>") && written(prefix).iter().any(meets)
     };
     let ours: Vec<_> = enabled.iter().filter(below).collect();
     let id = |rule: &str| {
@@ -170,6 +174,19 @@ fn judge_rules(text: &str, prefix: &str) -> Finding {
     Finding::good(RULES, "none deletes below the prefix")
 }
 
+/// What every name of a volume begins with.
+fn written(prefix: &str) -> Vec<String> {
+    let at = Position::default();
+    let body = SegmentId { epoch: at.epoch, counter: 0 };
+    let keys = [Key::Volume, Key::Link(at), Key::Checkpoint(at), Key::Segment(body)];
+    let folder = |key: Key| {
+        let name = key.to_string();
+        name.split_once('/').map_or(name.clone(), |(folder, _)| format!("{folder}/"))
+    };
+    let below = |name| if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+    keys.into_iter().map(folder).map(below).collect()
+}
+
 /// Whether the rule expires nothing but the marks that deletes leave.
 fn only_markers(rule: &str) -> bool {
     !rule.contains("<Days>") && !rule.contains("<Date>")
@@ -197,6 +214,17 @@ mod tests {
         }
         assert_eq!(judge_rules(&rule("other/", "Enabled", days), "pg").verdict, Verdict::Good);
         assert_eq!(judge_rules(&rule("", "Disabled", days), "pg").verdict, Verdict::Good);
+        let tagged = rule("pg/", "Enabled", &format!("<Tag><Key>old</Key></Tag>{days}"));
+        assert_eq!(judge_rules(&tagged, "pg").verdict, Verdict::Good);
+    }
+
+    #[test]
+    fn a_volume_may_be_a_whole_bucket() {
+        let days = "<Expiration><Days>30</Days></Expiration>";
+        let judged = |prefix| judge_rules(&rule(prefix, "Enabled", days), "").verdict;
+        assert_eq!(judged("log/"), Verdict::NoPrimary);
+        assert_eq!(judged("lo"), Verdict::NoPrimary);
+        assert_eq!(judged("other/"), Verdict::Good);
     }
 
     #[test]

@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Timing;
 
+/// An hour.
+pub const HOUR_SECONDS: f64 = 3600.0;
 /// Thirty days.
-const MONTH_SECONDS: f64 = 2_592_000.0;
+pub const MONTH_HOURS: f64 = 720.0;
+const MONTH_SECONDS: f64 = MONTH_HOURS * HOUR_SECONDS;
 const MILLION: f64 = 1e6;
 /// What a batch costs in time beyond its request: a small one.
 const BATCH_BYTES: usize = 64 << 10;

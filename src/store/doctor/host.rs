@@ -9,7 +9,10 @@ use bytes::Bytes;
 
 use super::Finding;
 use super::probe::Probe;
+use crate::mounts::{self, Mount};
 use crate::store::connect::Beyond;
+use crate::store::hdfs::Hdfs;
+use crate::store::retry::in_time;
 
 const LINKS: &str = "links and syncs";
 const MOUNT: &str = "file system";
@@ -19,10 +22,11 @@ pub(super) async fn beneath(probe: &Probe) -> Vec<Finding> {
     match &probe.beyond {
         Beyond::Directory(path) => {
             let path = path.clone();
-            let looked = tokio::task::spawn_blocking(move || directory(&path)).await;
+            let looked = tokio::task::spawn_blocking(move || directory(&path));
+            let looked = in_time(probe.limit, async { Ok(looked.await?) }).await;
             looked.unwrap_or_else(|error| vec![Finding::warning(MOUNT, format!("{error}"))])
         }
-        Beyond::NameNode(_) => vec![rename(probe).await],
+        Beyond::NameNode(files) => vec![rename(probe, files).await],
         Beyond::Bucket(_) | Beyond::Generations | Beyond::Nothing => Vec::new(),
     }
 }
@@ -33,9 +37,13 @@ pub(super) async fn tidy(probe: &Probe) {
         Beyond::Directory(path) => {
             let folder = path.join(probe.folder.as_ref());
             // What cannot be removed holds an object, and that was told.
-            tokio::task::spawn_blocking(move || remove_empty(&folder)).await.ok();
+            let removed = tokio::task::spawn_blocking(move || remove_empty(&folder));
+            in_time(probe.limit, async { Ok(removed.await?) }).await.ok();
         }
-        Beyond::NameNode(files) => files.remove_empty(&probe.folder).await,
+        Beyond::NameNode(files) => {
+            // An empty folder that stays does no harm.
+            in_time(probe.limit, files.remove_empty(&probe.folder)).await.ok();
+        }
         Beyond::Bucket(_) | Beyond::Generations | Beyond::Nothing => {}
     }
 }
@@ -47,15 +55,12 @@ fn remove_empty(folder: &Path) {
 }
 
 fn directory(path: &Path) -> Vec<Finding> {
-    let mounts = fs::read_to_string("/proc/mounts");
-    let on = mounts.map(|mounts| match mount_of(&mounts, path) {
-        Some(mount) => judge(&mount),
-        None => Finding::warning(MOUNT, "not known: /proc/mounts does not name it"),
-    });
-    vec![
-        on.unwrap_or_else(|error| Finding::warning(MOUNT, format!("not known: {error}"))),
-        links(path),
-    ]
+    let on = match path.canonicalize().and_then(|path| mounts::below(&path)) {
+        Ok(Some(mount)) => judge(&mount),
+        Ok(None) => Finding::warning(MOUNT, "not known: the table of mounts does not name it"),
+        Err(error) => Finding::warning(MOUNT, format!("not known: {error}")),
+    };
+    vec![on, links(path)]
 }
 
 /// Links a file twice: the second time must fail, and the link count tell.
@@ -108,29 +113,9 @@ fn links(path: &Path) -> Finding {
     found
 }
 
-/// A line of `/proc/mounts`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Mount {
-    point: String,
-    kind: String,
-    options: Vec<String>,
-}
-
-/// The mount that this path is on: of those above it the deepest, and of these the last.
-fn mount_of(mounts: &str, path: &Path) -> Option<Mount> {
-    let parse = |line: &str| {
-        let mut words = line.split(' ').skip(1);
-        let point = words.next()?.replace("\\040", " ");
-        let kind = words.next()?.to_owned();
-        let options = words.next()?.split(',').map(str::to_owned).collect();
-        Some(Mount { point, kind, options })
-    };
-    let above = mounts.lines().filter_map(parse).filter(|mount| path.starts_with(&mount.point));
-    above.max_by_key(|mount| mount.point.len())
-}
-
 fn judge(mount: &Mount) -> Finding {
-    let Mount { point, kind, options } = mount;
+    let Mount { point, kind, options, .. } = mount;
+    let point = point.display();
     let has = |option: &str| options.iter().any(|it| it == option);
     match kind.as_str() {
         "nfs" | "nfs4" => {
@@ -178,18 +163,15 @@ fn judge(mount: &Mount) -> Finding {
 }
 
 /// A create is a rename there: it must not replace.
-async fn rename(probe: &Probe) -> Finding {
+async fn rename(probe: &Probe, files: &Hdfs) -> Finding {
     const CHECK: &str = "rename";
-    let Beyond::NameNode(files) = &probe.beyond else {
-        return Finding::good(CHECK, "not checked: only for hdfs://");
-    };
     for name in ["rename-1", "rename-2"] {
         if let Err(error) = probe.create(name, Bytes::from_static(b"x")).await {
             return Finding::unfit(CHECK, format!("a new name cannot be created: {error}"));
         }
     }
     let (one, other) = (probe.path("rename-1"), probe.path("rename-2"));
-    match files.rename_is_refused(&one, &other).await {
+    match in_time(probe.limit, files.rename_is_refused(&one, &other)).await {
         Ok(true) => Finding::good(CHECK, "does not replace a file"),
         Ok(false) => {
             Finding::unfit(CHECK, "replaces a file: two primaries would destroy each other's log")
@@ -203,29 +185,23 @@ mod tests {
     use super::super::Verdict;
     use super::*;
 
-    const MOUNTS: &str = "/dev/vda / ext4 rw,relatime 0 0\n\
-        server:/x /srv/nfs nfs4 rw,vers=4.2,hard,lookupcache=positive 0 0\n\
-        server:/y /srv/nfs/with\\040space nfs rw,soft 0 0\n\
-        server:/z /srv/plain nfs4 rw,hard 0 0\n\
-        s3fs /srv/bucket fuse.s3fs rw 0 0\n\
-        tmpfs /run tmpfs rw 0 0\n";
-
-    fn told(path: &str) -> Finding {
-        judge(&mount_of(MOUNTS, Path::new(path)).unwrap())
+    fn told(kind: &str, options: &str) -> Finding {
+        let options = options.split(',').map(str::to_owned).collect();
+        judge(&Mount { point: "/srv".into(), kind: kind.into(), source: String::new(), options })
     }
 
     #[test]
     fn a_file_system_is_judged_by_its_kind_and_how_it_is_mounted() {
-        for (path, verdict, words) in [
-            ("/srv/other", Verdict::Good, "ext4"),
-            ("/srv/nfs/pg", Verdict::Good, "as it should"),
-            ("/srv/nfs/with space/pg", Verdict::Warning, "soft"),
-            ("/srv/plain", Verdict::Warning, "lookupcache=positive"),
-            ("/srv/bucket/pg", Verdict::Warning, "s3://"),
-            ("/run/pg", Verdict::Warning, "memory"),
+        for (kind, options, verdict, words) in [
+            ("ext4", "rw,relatime", Verdict::Good, "ext4"),
+            ("nfs4", "rw,vers=4.2,hard,lookupcache=positive", Verdict::Good, "as it should"),
+            ("nfs", "rw,soft", Verdict::Warning, "soft"),
+            ("nfs4", "rw,hard", Verdict::Warning, "lookupcache=positive"),
+            ("fuse.s3fs", "rw", Verdict::Warning, "s3://"),
+            ("tmpfs", "rw", Verdict::Warning, "memory"),
         ] {
-            let found = told(path);
-            assert!(found.verdict == verdict && found.detail.contains(words), "{path}: {found:?}");
+            let found = told(kind, options);
+            assert!(found.verdict == verdict && found.detail.contains(words), "{kind}: {found:?}");
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Probe {
     pub(super) beyond: Beyond,
     pub(super) folder: Path,
     attributes: Attributes,
-    limit: Duration,
+    pub(super) limit: Duration,
     /// Guards: what was, or may have been, written.
     written: Mutex<BTreeSet<String>>,
 }

@@ -102,18 +102,23 @@ fn a_primary_whose_keys_are_revoked_and_restored_goes_on() {
     write(&secret);
     let readers = world.url.clone();
     world.url = format!("{readers}&credentials_file={}", file.display());
-    let mut primary = Cluster::create(&world, "primary", &["--wal-segsize=1"]);
-    let mount = Node::mount(&world, &primary.wal(), "primary,layout=postgres,interval=20ms");
+    shut_out_and_let_in(&world, || write("another"), |()| write(&secret));
+}
+
+/// A primary may not write for a while: it says so, and goes on by itself when it may again.
+fn shut_out_and_let_in<T>(world: &World, take: impl FnOnce() -> T, give: impl FnOnce(T)) {
+    let mut primary = Cluster::create(world, "primary", &["--wal-segsize=1"]);
+    let mount = Node::mount(world, &primary.wal(), "primary,layout=postgres,interval=20ms");
     primary.start();
     load::prepare(&primary);
-    let mut standby = primary.base_backup(&world, "standby");
-    let _view = Node::mount(&world, &standby.wal(), "replica,poll=20ms");
+    let mut standby = primary.base_backup(world, "standby");
+    let _view = Node::mount(world, &standby.wal(), "replica,poll=20ms");
     standby.start();
 
-    write("another");
+    let taken = take();
     load::bench(&primary, 2);
     wait_until("it says so", Duration::from_secs(60), || mount.word("/state") == "store-away");
-    write(&secret);
+    give(taken);
     wait_until("all is shipped", Duration::from_secs(120), || {
         mount.word("/state") == "running" && mount.number("/backlog_bytes") == 0
     });
@@ -151,22 +156,7 @@ fn a_primary_whose_rights_are_taken_and_given_back_goes_on() {
     }
     let writer = std::env::var("WALFS_CONTRACT_WRITER").expect("who writes is told, too");
     write!(world.url, "&{writer}").expect("memory takes it");
-    let mut primary = Cluster::create(&world, "primary", &["--wal-segsize=1"]);
-    let mount = Node::mount(&world, &primary.wal(), "primary,layout=postgres,interval=20ms");
-    primary.start();
-    load::prepare(&primary);
-    let mut standby = primary.base_backup(&world, "standby");
-    let _view = Node::mount(&world, &standby.wal(), "replica,poll=20ms");
-    standby.start();
-
-    let taken = Taken::take();
-    load::bench(&primary, 2);
-    wait_until("it says so", Duration::from_secs(60), || mount.word("/state") == "store-away");
-    drop(taken);
-    wait_until("all is shipped", Duration::from_secs(120), || {
-        mount.word("/state") == "running" && mount.number("/backlog_bytes") == 0
-    });
-    equal(&primary, &standby);
+    shut_out_and_let_in(&world, Taken::take, drop);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What is mounted where: reads `/proc/self/mountinfo`. Does not mount.
+//! What is mounted where, and how: reads `/proc/self/mountinfo`. Does not mount. A leaf: whoever
+//! asks the system for its mounts asks here.
 
 use std::ffi::OsString;
 use std::io;
@@ -17,6 +18,8 @@ pub struct Mount {
     pub kind: String,
     /// From where: of ours, the volume's URL.
     pub source: String,
+    /// How: of this mount, and of the filesystem behind it.
+    pub options: Vec<String>,
 }
 
 impl Mount {
@@ -29,6 +32,16 @@ impl Mount {
 /// What is mounted over exactly this directory, on top of all else.
 pub fn at(point: &Path) -> io::Result<Option<Mount>> {
     Ok(all()?.into_iter().rev().find(|mount| mount.point == point))
+}
+
+/// The mount that this path is on: the deepest of those above it, and of these the last.
+pub fn below(path: &Path) -> io::Result<Option<Mount>> {
+    Ok(deepest(all()?, path))
+}
+
+fn deepest(mounts: Vec<Mount>, path: &Path) -> Option<Mount> {
+    let above = mounts.into_iter().filter(|mount| path.starts_with(&mount.point));
+    above.max_by_key(|mount| mount.point.components().count())
 }
 
 /// Everything that is mounted, in order of mounting.
@@ -44,10 +57,14 @@ fn parse(table: &[u8]) -> Vec<Mount> {
 /// vary in number.
 fn parse_line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
+    let text = |field: &[u8]| String::from_utf8_lossy(&unescape(field)).into_owned();
     let point = PathBuf::from(OsString::from_vec(unescape(fields.nth(4)?)));
-    let mut after_dash = fields.skip_while(|field| *field != b"-").skip(1);
-    let mut text = || Some(String::from_utf8_lossy(&unescape(after_dash.next()?)).into_owned());
-    Some(Mount { point, kind: text()?, source: text()? })
+    let own = text(fields.next()?);
+    let mut after_dash = fields.skip_while(|field| *field != b"-").skip(1).map(text);
+    let (kind, source) = (after_dash.next()?, after_dash.next()?);
+    let all = [own, after_dash.next().unwrap_or_default()];
+    let options = all.iter().flat_map(|some| some.split(',')).filter(|it| !it.is_empty());
+    Some(Mount { point, kind, source, options: options.map(str::to_owned).collect() })
 }
 
 /// Space, tab, newline and backslash are written as a backslash and three octal digits.
@@ -77,6 +94,10 @@ mod tests {
         assert_eq!((root.kind.as_str(), root.is_walfs()), ("ext4", false));
         assert_eq!(ours.point, Path::new("/var/my wal"));
         assert_eq!((ours.source.as_str(), ours.is_walfs()), ("s3://b/pg", true));
+        assert_eq!(ours.options, ["rw", "nosuid", "rw", "user_id=0"]);
+        let on = |path| deepest(mounts.clone(), Path::new(path)).map(|mount| mount.kind);
+        assert_eq!(on("/var/my wal/x"), Some(TYPE.to_owned()));
+        assert_eq!(on("/var/my wall"), Some("ext4".to_owned()));
     }
 
     #[test]
