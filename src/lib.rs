@@ -52,6 +52,7 @@
 //! | which settings does a server need? | [`layout::questdb::settings`] |
 //! | what is mounted where? | [`mounts`] |
 //! | which errno? | `fuse::errno` |
+//! | what outlives the process that serves a mount, and who replaces it? | [`fuse::estate`], `cli::mount::supervisor` |
 //! | which file speaks to the kernel, which to a cloud? | `fuse::adapter`, [`mod@store::connect`] |
 //! | can a store carry a volume, and at what cost? | [`store::doctor`] |
 //! | what does a mount tell about itself? | [`fuse::status`] |

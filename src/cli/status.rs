@@ -197,6 +197,7 @@ fn describe_mount(told: &Told) -> String {
         ("missed too", told.aims.as_ref().and_then(|aims| others(&aims.missed))),
         ("passthrough", Some(if told.passthrough { "yes" } else { "no" }.to_owned())),
         ("pid", Some(told.pid.to_string())),
+        ("restarts", Some(told.restarts).filter(|count| *count > 0).map(|count| count.to_string())),
     ])
 }
 

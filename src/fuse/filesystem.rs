@@ -33,6 +33,10 @@ pub struct Caller {
     pub gid: u32,
     /// Process.
     pub pid: u32,
+    /// The request's number, of which there is no other in this mount.
+    pub request: u64,
+    /// It was asked before, of a worker that died: what is asked for may be done already.
+    pub again: bool,
 }
 
 /// What `stat` shows.

@@ -12,18 +12,16 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, TryRecvError};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
-use rustix::process::{Resource, Rlimit};
 
-use super::adapter::{Served, serve};
+use super::adapter::{Begin, Served, serve};
+use super::estate::Kept;
 use super::filesystem::{FileSystem, Kernel};
 use super::hidden;
+use super::privileges::{may_mount, raise_open_files_limit};
 use super::status::{FILE, Status};
 use crate::mounts::{self, TYPE};
 
 const DEVICE: &str = "/dev/fuse";
-
-/// The capability to mount, as a bit of the masks in `/proc/self/status` (linux/capability.h).
-const CAP_SYS_ADMIN: u32 = 21;
 
 /// Dead mounts of ours that are taken off one directory before giving up.
 const DEAD_MAX: usize = 16;
@@ -117,9 +115,18 @@ pub struct MountPoint {
     path: PathBuf,
     directory: Arc<OwnedFd>,
     device: OwnedFd,
+    /// What is kept of the mount for another worker, if there may be one.
+    kept: Option<Kept>,
 }
 
 impl MountPoint {
+    /// What a supervisor opened, as a worker of its has it: the path from the root on, the
+    /// directory beneath, and the device. If there was a worker before, it is mounted already, and
+    /// nothing may be asked of that path until it is served.
+    pub fn handed(path: PathBuf, directory: OwnedFd, device: OwnedFd, kept: Kept) -> Self {
+        Self { path, directory: Arc::new(directory), device, kept: Some(kept) }
+    }
+
     /// Opens the directory and the kernel's device. Takes a dead mount of ours off the directory,
     /// and refuses a living one. Whoever may not mount learns it here, before anything was done.
     pub fn open(path: &Path) -> Result<Self, Error> {
@@ -130,7 +137,7 @@ impl MountPoint {
                 Ok(directory) => {
                     refuse_living(&path)?;
                     let device = open_device(&path)?;
-                    return Ok(Self { path, directory: Arc::new(directory), device });
+                    return Ok(Self { path, directory: Arc::new(directory), device, kept: None });
                 }
                 Err(rustix::io::Errno::NOTCONN | rustix::io::Errno::CONNABORTED) => {
                     take_off_dead(&path)?;
@@ -153,13 +160,29 @@ impl MountPoint {
         &self.directory
     }
 
-    /// Mounts, and serves the mount with this filesystem until it is unmounted.
+    /// The kernel's device.
+    pub fn device(&self) -> &OwnedFd {
+        &self.device
+    }
+
+    /// Mounts, and serves the mount with this filesystem until it is unmounted. Takes it over where
+    /// a worker before has mounted.
     pub fn mount(
         self,
         filesystem: Arc<dyn FileSystem>,
         settings: &Settings,
     ) -> Result<Mounted, Error> {
         raise_open_files_limit();
+        if let Some(kept) = self.kept.clone().filter(|kept| kept.estate.before() > 0) {
+            let begin = Begin::Takeover { estate: kept.estate, left: &kept.left };
+            let mut mounted = Mounted { path: self.path, attached: true, served: None };
+            let served = serve(self.device, filesystem, &begin);
+            let served = served.map_err(|error| failed(&mounted.path, "take over", error));
+            // What another can still take over is left as it is.
+            let (served, _) = served.inspect_err(|_| mounted.attached = false)?;
+            mounted.served = Some(served);
+            return Ok(mounted);
+        }
         let probe = match settings.passthrough {
             Passthrough::Off => None,
             Passthrough::Auto | Passthrough::On => Some(nameless(&self.directory)),
@@ -168,7 +191,9 @@ impl MountPoint {
         self.attach(settings)?;
         // From here on, dropping it unmounts.
         let mut mounted = Mounted { path: self.path.clone(), attached: true, served: None };
-        let served = serve(self.device, filesystem, probe.as_ref());
+        let estate = self.kept.as_ref().map(|kept| Arc::clone(&kept.estate));
+        let begin = Begin::Anew { probe: probe.as_ref(), estate };
+        let served = serve(self.device, filesystem, &begin);
         let (served, passthrough) = served.map_err(|error| failed(&self.path, "serve", error))?;
         mounted.served = Some(served);
         match (passthrough, settings.passthrough) {
@@ -337,35 +362,12 @@ fn open_device(path: &Path) -> Result<OwnedFd, Error> {
     })
 }
 
-/// Whether this process has the capability, as far as it can tell: the kernel decides.
-fn may_mount() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    effective.is_none_or(|mask| mask & (1 << CAP_SYS_ADMIN) != 0)
-}
-
 /// A file on the directory's filesystem, or in memory where that has no nameless files.
 fn nameless(directory: &OwnedFd) -> io::Result<OwnedFd> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     rustix::fs::openat(directory, ".", flags, Mode::RUSR)
         .or_else(|_| rustix::fs::memfd_create("walfs", MemfdFlags::CLOEXEC))
         .map_err(io::Error::from)
-}
-
-/// Each file that the kernel knows of is a descriptor here, and a database may have very many:
-/// as much as the system has, or as the administrator lets us have.
-fn raise_open_files_limit() {
-    let system = std::fs::read_to_string("/proc/sys/fs/nr_open").ok();
-    let system = system.and_then(|number| number.trim().parse().ok());
-    let allowed = rustix::process::getrlimit(Resource::Nofile).maximum;
-    let raise = |to| {
-        let raised = Rlimit { current: to, maximum: to };
-        rustix::process::setrlimit(Resource::Nofile, raised)
-    };
-    if raise(system).or_else(|_| raise(allowed)).is_err() {
-        tracing::debug!("the limit of open files stays as it is");
-    }
 }
 
 fn failed(point: &Path, doing: &'static str, error: io::Error) -> Error {

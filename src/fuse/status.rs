@@ -30,8 +30,15 @@ pub struct Status {
     pub node: String,
     /// What people call this node.
     pub node_name: String,
-    /// The daemon.
+    /// The daemon. A signal to end the mount goes to it.
     pub pid: u32,
+    /// The process that serves the mount, if the daemon is another, which holds it: killed, it is
+    /// replaced.
+    #[serde(default)]
+    pub worker: Option<u32>,
+    /// How many such processes died and were replaced.
+    #[serde(default)]
+    pub restarts: u32,
     /// The epoch.
     pub epoch: u64,
     /// Who is primary in this epoch.

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
+use crate::fuse::estate::Left;
 use crate::fuse::filesystem::{Answer, Ino, Io, Opened, Reply};
 use crate::fuse::mirror::Mirror;
 use crate::layout::{FileId, Layout, Role};
@@ -47,6 +48,13 @@ impl Hooks {
     ) -> Self {
         let guard = Guard::new(Arc::clone(&disk), Arc::clone(&layout), Arc::clone(&front));
         Self { mirror, guard, disk, layout, front, durability }
+    }
+
+    /// Another worker gave the kernel these opens.
+    pub(super) fn inherit(&self, left: &Left) {
+        for open in left.opens.iter().filter(|open| commits_by_itself(open.flags)) {
+            self.has_name(self.file(open.ino).as_ref());
+        }
     }
 
     /// Whether anything may be written at all.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::fuse::estate::Kept;
 use crate::fuse::filesystem::FileSystem;
 use crate::fuse::mirror::{Mirror, TTL_ALONE};
 use crate::fuse::status::Status;
@@ -46,6 +47,8 @@ pub struct Setup {
     pub applicant: Applicant,
     /// The database's server, if it may be asked.
     pub server: Option<Address>,
+    /// What is kept of the mount for another worker, if there may be one.
+    pub kept: Option<Kept>,
 }
 
 /// A running primary.
@@ -64,7 +67,12 @@ impl Primary {
     /// Begins the reign and starts the loop. Returns once the node is primary.
     pub fn start(setup: Setup, means: Means) -> Result<Self, StartError> {
         let front = Arc::<Front>::default();
-        let mirror = Arc::new(Mirror::new(Arc::clone(&setup.directory), TTL_ALONE)?);
+        let directory = Arc::clone(&setup.directory);
+        let mirror = match &setup.kept {
+            Some(kept) => Mirror::with_estate(directory, TTL_ALONE, kept)?,
+            None => Mirror::new(directory, TTL_ALONE)?,
+        };
+        let mirror = Arc::new(mirror);
         let writers: Arc<dyn Writers> = Arc::<Mirror>::clone(&mirror);
         let disk = Arc::new(LocalDisk::open(Arc::clone(&setup.directory), writers)?);
         let hooks = Hooks::new(
@@ -74,6 +82,9 @@ impl Primary {
             Arc::clone(&front),
             setup.settings.durability,
         );
+        if let Some(kept) = &setup.kept {
+            hooks.inherit(&kept.left);
+        }
         let view = Arc::new(View::new(hooks));
         let (store, clock) = (setup.store.clone(), Arc::clone(&setup.clock));
         let (layout, applicant) = (Arc::clone(&setup.layout), setup.applicant.clone());

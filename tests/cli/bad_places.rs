@@ -152,10 +152,14 @@ fn fill(dir: &Path) {
     while file.write_all(&[1; 4096]).is_ok() {}
 }
 
+/// Kills a daemon, and waits until its worker is gone with it.
 fn kill(pid: i32) {
+    let workers = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     let pid = nix::unistd::Pid::from_raw(pid);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
-    while Path::new(&format!("/proc/{pid}/fd/0")).exists() {
-        std::thread::sleep(std::time::Duration::from_millis(5));
+    for pid in workers.split_whitespace().chain([pid.to_string().as_str()]) {
+        while Path::new(&format!("/proc/{pid}/fd/0")).exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 }

@@ -10,6 +10,7 @@ mod mounts;
 mod reading;
 mod refusing_store;
 mod secrets;
+mod takeover;
 mod unmounting;
 
 #[expect(dead_code, reason = "the server of the tests of the S3 client, which use more of it")]

@@ -56,6 +56,7 @@ impl Site {
             settings: Settings { interval: Duration::ZERO, durability, ..Settings::default() },
             applicant: applicant(1, Claim::Continue),
             server: None,
+            kept: None,
         };
         let primary = Primary::start(setup, Means::quiet()).unwrap();
         let hidden = Hidden::new(primary.filesystem(), Arc::new(Vec::new));
@@ -212,6 +213,7 @@ fn what_goes_before_it_was_shipped_is_shipped_all_the_same() {
             settings: Settings::default(),
             applicant: applicant(2, Claim::TakeOver),
             server: None,
+            kept: None,
         };
         let primary = Primary::start(setup, Means::quiet()).unwrap();
         for (number, bytes) in (1..).zip(before) {

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::ground::{log_file, signal, tail, wait_exit};
@@ -117,6 +118,23 @@ impl Node {
         let mut daemon = self.daemon.take().expect("the daemon runs");
         signal(&daemon, Signal::SIGKILL);
         wait_exit(&mut daemon, Duration::from_secs(20)).expect("SIGKILL ends a process");
+    }
+
+    /// kill -9 of the process that serves the mount, not of the one that holds it. Returns once
+    /// another serves it.
+    pub(crate) fn kill_worker(&self) {
+        let before = self.number("/restarts");
+        let worker = i32::try_from(self.number("/worker")).expect("a process's number");
+        assert_ne!(worker, 0, "a primary has a worker");
+        let worker = Pid::from_raw(worker);
+        nix::sys::signal::kill(worker, Signal::SIGKILL).expect("it runs");
+        for _ in 0..600 {
+            if self.number("/restarts") > before {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("no other worker took over in 30 s:\n{}", self.said());
     }
 
     /// Takes away a mount whose daemon is dead.

@@ -14,13 +14,26 @@ use crate::replica::Access;
 
 use super::role::Service;
 use super::stop::{Signals, stop, wait_for_end};
+use super::worker::Supervisor;
 use super::{Mount, advice, detach};
 
+/// What a mount stands on: what was opened before anything else, and who is told to end it.
+#[derive(Debug)]
+pub(super) struct Footing {
+    pub(super) point: MountPoint,
+    pub(super) signals: Signals,
+    /// Set in a worker.
+    pub(super) supervisor: Option<Supervisor>,
+}
+
 /// Mounts, and serves until the mount has ended and everything is shipped that can be.
-pub(super) fn serve(mount: &Mount, config: Config, log: &Log) -> Result<(), Failure> {
-    // Before any thread is started: threads inherit what is blocked.
-    let signals = Signals::block()?;
-    let point = MountPoint::open(&mount.dir)?;
+pub(super) fn serve(
+    mount: &Mount,
+    config: Config,
+    log: &Log,
+    footing: Footing,
+) -> Result<(), Failure> {
+    let Footing { point, signals, supervisor } = footing;
     let mut settings = Settings {
         source: mount.url.clone(),
         read_only: matches!(&config.role, Role::Replica { settings, .. } if settings.access == Access::ReadOnly),
@@ -31,7 +44,8 @@ pub(super) fn serve(mount: &Mount, config: Config, log: &Log) -> Result<(), Fail
     let log_file = config.log_file.clone();
     let stop_timeout = config.stop_timeout;
     let server = advice::server_of(&config, &path);
-    let service = Arc::new(Service::start(&mount.url, config, &directory)?);
+    let kept = supervisor.as_ref().map(|supervisor| supervisor.kept.clone());
+    let service = Arc::new(Service::start(&mount.url, config, &directory, kept)?);
     if service.needs_passthrough() {
         settings.passthrough = insist(settings.passthrough)?;
     }
@@ -43,10 +57,15 @@ pub(super) fn serve(mount: &Mount, config: Config, log: &Log) -> Result<(), Fail
     let passthrough = Arc::new(AtomicBool::new(false));
     let content = {
         let (service, passthrough) = (Arc::clone(&service), Arc::clone(&passthrough));
+        let known = supervisor.as_ref().map(|known| (known.pid, known.kept.estate.before()));
         move || {
             let mut status = service.status();
             status.passthrough = passthrough.load(Ordering::Relaxed);
             status.warnings.clone_from(&warnings);
+            if let Some((pid, before)) = known {
+                status.worker = Some(std::mem::replace(&mut status.pid, pid));
+                status.restarts = before;
+            }
             status.files()
         }
     };
@@ -62,14 +81,20 @@ pub(super) fn serve(mount: &Mount, config: Config, log: &Log) -> Result<(), Fail
         role = status.role, url = status.url, layout = status.layout, dir = %path.display(),
         passthrough = mounted.passthrough(), "mounted"
     );
-    if mount.detached {
+    if mount.detached && supervisor.is_none() {
         detach::ready(log, log_file.as_deref())?;
+    } else if mount.detached {
+        detach::leave(log, log_file.as_deref())?;
     } else if let Some(file) = &log_file {
         log.redirect_to_file(file)?;
     }
+    if let Some(supervisor) = &supervisor {
+        supervisor.tell_ready()?;
+    }
 
     wait_for_end(&mut mounted, &signals, stop_timeout);
-    let report = stop(&service, &directory, stop_timeout);
+    let daemon = supervisor.map_or_else(std::process::id, |supervisor| supervisor.pid);
+    let report = stop(&service, &directory, stop_timeout, daemon);
     match report.problem {
         None => Ok(()),
         Some(problem) => {

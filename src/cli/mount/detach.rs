@@ -45,16 +45,24 @@ fn how_it_ended(child: &mut Child) -> Failure {
     }
 }
 
-/// In the daemon: the mount is ready. Leaves the terminal, the directory and the log of whoever
-/// waits, and says so.
+/// In the daemon: the mount is ready. Leaves whoever waits, and says so.
 pub(super) fn ready(log: &Log, log_file: Option<&Path>) -> Result<(), Failure> {
-    let failed = |error| Failure::error(format!("cannot go to the background: {error}"));
     // From here on a Ctrl-C at the terminal is not meant for this process.
-    nix::unistd::setsid().map_err(|error| failed(error.into()))?;
-    env::set_current_dir("/").map_err(failed)?;
-    log.leave_terminal(log_file)?;
+    nix::unistd::setsid().map_err(failed)?;
+    leave(log, log_file)?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{READY}").and_then(|()| stdout.flush()).map_err(failed)?;
     let null = std::fs::File::options().write(true).open("/dev/null").map_err(failed)?;
-    nix::unistd::dup2_stdout(null).map_err(|error| failed(error.into()))
+    nix::unistd::dup2_stdout(null).map_err(failed)
+}
+
+/// Leaves the directory and the log of whoever waits.
+pub(super) fn leave(log: &Log, log_file: Option<&Path>) -> Result<(), Failure> {
+    env::set_current_dir("/").map_err(failed)?;
+    log.leave_terminal(log_file)
+}
+
+fn failed(error: impl Into<std::io::Error>) -> Failure {
+    let error = error.into();
+    Failure::error(format!("cannot go to the background: {error}"))
 }

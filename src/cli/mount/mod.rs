@@ -3,6 +3,8 @@
 //! | file | idea |
 //! |---|---|
 //! | `detach` | the daemon in the background, and whoever waits for its readiness |
+//! | `supervisor` | holds a primary's mount, and starts another worker when one dies |
+//! | `worker` | the process that a supervisor starts |
 //! | `daemon` | a mount from its words to its end |
 //! | `role` | the primary or the replica behind the mount |
 //! | `advice` | settings of a server that replication does not go with |
@@ -14,18 +16,24 @@ mod daemon;
 mod detach;
 mod role;
 mod stop;
+mod supervisor;
 mod takeover;
+mod worker;
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Config, render};
+use crate::config::{Config, Role, render};
+use crate::fuse::mount::MountPoint;
 
 use super::environment;
 use super::failure::Failure;
 use super::logging;
 use super::reach::WHERE;
+
+use daemon::Footing;
+use stop::Signals;
 
 pub use stop::{REPORT, Report};
 
@@ -52,6 +60,9 @@ pub struct Mount {
     /// This is the process in the background: tell on stdout when the mount is ready
     #[arg(long, hide = true, conflicts_with = "foreground")]
     pub detached: bool,
+    /// This is the process that a supervisor starts: what it hands over
+    #[arg(long, hide = true)]
+    pub worker: Option<String>,
 }
 
 impl Mount {
@@ -61,10 +72,19 @@ impl Mount {
         if let Some(file) = &config.reach.env_file {
             environment::adopt(file)?;
         }
-        if !self.foreground && !self.detached {
+        if !self.foreground && !self.detached && self.worker.is_none() {
             return detach::start(&self);
         }
         let log = logging::start(&config.log)?;
-        daemon::serve(&self, config, &log)
+        match (&self.worker, &config.role) {
+            (Some(handed), _) => worker::run(&self, config, &log, handed),
+            (None, Role::Primary { .. }) => supervisor::run(&self, config, &log),
+            (None, Role::Replica { .. }) => {
+                // Before any thread is started: threads inherit what is blocked.
+                let signals = Signals::block()?;
+                let point = MountPoint::open(&self.dir)?;
+                daemon::serve(&self, config, &log, Footing { point, signals, supervisor: None })
+            }
+        }
     }
 }

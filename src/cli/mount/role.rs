@@ -10,14 +10,15 @@ use rand::rngs::StdRng;
 
 use crate::cli::clock::SystemClock;
 use crate::cli::cost::Till;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Exit, Failure};
 use crate::cli::reach::{block_on, connect, file_is_absent, no_volume};
 use crate::config::{Config, Role};
+use crate::fuse::estate::Kept;
 use crate::fuse::filesystem::{FileSystem, Kernel};
 use crate::fuse::mirror::{Mirror, TTL_ALONE};
 use crate::fuse::status::Status;
 use crate::layout::{self, Layout};
-use crate::primary::{self, Applicant, Claim, Durability, LocalDisk, Primary};
+use crate::primary::{self, Applicant, Claim, Durability, LocalDisk, Note, Primary};
 use crate::replica::{self, Replica};
 use crate::server::Address;
 use crate::store::{Store, volume};
@@ -63,6 +64,7 @@ struct Ground<'a> {
     till: Till,
     node: String,
     layout: Option<String>,
+    kept: Option<Kept>,
 }
 
 impl Service {
@@ -71,11 +73,12 @@ impl Service {
         url: &str,
         config: Config,
         directory: &Arc<OwnedFd>,
+        kept: Option<Kept>,
     ) -> Result<Self, Failure> {
         let node = config.node.unwrap_or_else(host_name);
         let (till, aims) = Till::open(url, &config.wishes)?;
         let store = config.reach.store;
-        let ground = Ground { url, store, directory, till, node, layout: config.layout };
+        let ground = Ground { url, store, directory, till, node, layout: config.layout, kept };
         match config.role {
             Role::Primary { settings, claim, server } => {
                 ground.primary(primary::Settings { aims, ..settings }, claim, server)
@@ -175,6 +178,7 @@ impl Ground<'_> {
             settings,
             applicant: Applicant::new(rng, info.volume, self.node, claim),
             server,
+            kept: self.kept,
         };
         Ok(Service::Primary(Box::new(Primary::start(setup, means)?), self.till))
     }
@@ -238,6 +242,9 @@ impl Ground<'_> {
             let layout = self.check_layout(&info)?;
             return Ok((info, layout));
         }
+        if let Some(note) = Note::recall(&self.disk()?).map_err(|error| unreadable(&error))? {
+            return Err(volume_gone(self.url, note.volume));
+        }
         let layout = match &self.layout {
             Some(name) => layout::by_name(name).ok_or_else(|| unknown_layout(name))?,
             None => self.recognise()?,
@@ -263,11 +270,16 @@ impl Ground<'_> {
         })
     }
 
+    /// The directory, as a primary sees it.
+    fn disk(&self) -> Result<LocalDisk, Failure> {
+        let mirror = Mirror::new(Arc::clone(self.directory), TTL_ALONE)
+            .map_err(|error| unreadable(&error))?;
+        LocalDisk::open(Arc::clone(self.directory), Arc::new(mirror))
+            .map_err(|error| unreadable(&error))
+    }
+
     fn recognise(&self) -> Result<Arc<dyn Layout>, Failure> {
-        let unreadable = |error| Failure::error(format!("cannot read the directory: {error}"));
-        let mirror = Mirror::new(Arc::clone(self.directory), TTL_ALONE).map_err(unreadable)?;
-        let disk = LocalDisk::open(Arc::clone(self.directory), Arc::new(mirror));
-        let found = disk.and_then(|disk| layout::recognise(&disk)).map_err(unreadable)?;
+        let found = layout::recognise(&self.disk()?).map_err(|error| unreadable(&error))?;
         found.ok_or_else(|| {
             Failure::error(
                 "cannot tell from its files whose directory this is: say layout=postgres, \
@@ -277,9 +289,25 @@ impl Ground<'_> {
     }
 }
 
+fn unreadable(error: &std::io::Error) -> Failure {
+    Failure::error(format!("cannot read the directory: {error}"))
+}
+
+/// A new one would stand where the old one comes back to, as when a disk was not mounted.
+fn volume_gone(url: &str, volume: VolumeId) -> Failure {
+    Failure::new(
+        Exit::Unavailable,
+        format!(
+            "{url}: there is no volume, but the directory belongs to one ({volume}): is the store's \
+             disk mounted, and the URL right? To give the files to a new volume, remove the \
+             directory's `.walfs`"
+        ),
+    )
+}
+
 fn not_questdb(option: &str, layout: &str) -> Failure {
     Failure::new(
-        crate::cli::failure::Exit::Usage,
+        Exit::Usage,
         format!("option {option}: is for volumes of layout questdb; this one's is {layout}"),
     )
 }
@@ -287,7 +315,7 @@ fn not_questdb(option: &str, layout: &str) -> Failure {
 /// What a database does not sync, nobody can make wait for the store.
 fn unsynced(layout: &str) -> Failure {
     Failure::new(
-        crate::cli::failure::Exit::Usage,
+        Exit::Usage,
         format!(
             "option sync: layout={layout} cannot have it: the database commits through memory, and \
              waits for no sync; leave it out, and keep the loss small with interval=0"
@@ -297,7 +325,7 @@ fn unsynced(layout: &str) -> Failure {
 
 fn unknown_layout(name: &str) -> Failure {
     Failure::new(
-        crate::cli::failure::Exit::Usage,
+        Exit::Usage,
         format!("option layout: `{name}` is unknown; write postgres, questdb or generic"),
     )
 }

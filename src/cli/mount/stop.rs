@@ -2,8 +2,9 @@
 //! what is durable, and says what it could not.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -63,11 +64,29 @@ impl Signals {
         let failed = |error: io::Error| Failure::error(format!("cannot wait for signals: {error}"));
         let set: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
         set.thread_block().map_err(|error| failed(error.into()))?;
+        Self::wait(move || set.wait().ok())
+    }
+
+    /// Requests of the supervisor. What this process is sent itself is left to it: it was sent the
+    /// same, or nobody should have sent it.
+    pub(super) fn of_supervisor(mut control: UnixStream) -> Result<Self, Failure> {
+        Self::wait(move || {
+            let mut byte = [0];
+            while control.read_exact(&mut byte).is_err() {
+                // The supervisor is dead, and so is this process in a moment. To unmount now would
+                // leave the database with a directory that nobody ships.
+                std::thread::park();
+            }
+            Signal::try_from(i32::from(byte[0])).ok()
+        })
+    }
+
+    fn wait(mut next: impl FnMut() -> Option<Signal> + Send + 'static) -> Result<Self, Failure> {
         let (tell, requests) = bounded(1);
         let serving = Arc::new(AtomicBool::new(false));
         let served = Arc::clone(&serving);
         let wait = move || {
-            while let Ok(signal) = set.wait() {
+            while let Some(signal) = next() {
                 if !served.load(Ordering::SeqCst) {
                     std::process::exit(INTERRUPTED);
                 }
@@ -78,7 +97,7 @@ impl Signals {
             }
         };
         let thread = std::thread::Builder::new().name("walfs-signals".to_owned()).spawn(wait);
-        thread.map_err(failed)?;
+        thread.map_err(|error| Failure::error(format!("cannot wait for signals: {error}")))?;
         Ok(Self { requests, serving })
     }
 
@@ -125,7 +144,12 @@ pub(super) fn wait_for_end(mounted: &mut Mounted, signals: &Signals, patience: D
 }
 
 /// Ends the role, and says how it ended.
-pub(super) fn stop(service: &Service, directory: &OwnedFd, patience: Duration) -> Report {
+pub(super) fn stop(
+    service: &Service,
+    directory: &OwnedFd,
+    patience: Duration,
+    daemon: u32,
+) -> Report {
     let primary = match service {
         Service::Primary(primary, _) => primary,
         Service::Replica(follows) => {
@@ -136,7 +160,7 @@ pub(super) fn stop(service: &Service, directory: &OwnedFd, patience: Duration) -
     };
     let ended = primary.shutdown(patience);
     let mut report = Report {
-        pid: std::process::id(),
+        pid: daemon,
         time: SystemClock.now().to_string(),
         position: primary.status().position,
         ..Report::default()

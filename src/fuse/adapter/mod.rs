@@ -2,16 +2,18 @@
 //! [`FileSystem`], and our news into its notifications. Decides nothing about files, but which way
 //! their I/O goes (`ways`).
 
+mod again;
 mod calls;
 mod replies;
 mod requests;
 mod session;
+mod takeover;
 mod ways;
 mod wire;
 
 use std::sync::Arc;
 
-pub(super) use self::session::{Served, serve};
+pub(super) use self::session::{Begin, Served, serve};
 
 use self::calls::Calls;
 use self::ways::Ways;

@@ -1,15 +1,20 @@
 //! Our answers, as the kernel library sends them.
 
+#![expect(unsafe_code, reason = "numbers of registered files have to be kept, and taken up again")]
+
+use std::io;
+use std::os::fd::OwnedFd;
+
 use fuser::{
-    FileHandle, FopenFlags, Generation, ReplyAttr, ReplyCreate, ReplyEmpty, ReplyEntry, ReplyOpen,
-    ReplyXattr,
+    BackingId, FileHandle, FopenFlags, Generation, ReplyAttr, ReplyCreate, ReplyEmpty, ReplyEntry,
+    ReplyOpen, ReplyStatfs, ReplyXattr,
 };
 
 use super::Shared;
-use super::ways::Way;
+use super::ways::{Registrar, Way};
 use super::wire::{attr, errno};
 use crate::fuse::errno::TOO_SMALL;
-use crate::fuse::filesystem::{Answer, Entry, Ino, Opened};
+use crate::fuse::filesystem::{Answer, Entry, Ino, Opened, Space};
 
 /// File numbers are not reused while the kernel knows them.
 const GENERATION: Generation = Generation(0);
@@ -36,6 +41,22 @@ pub(super) fn reply_attr(reply: ReplyAttr, answer: Answer<Entry>) {
     }
 }
 
+pub(super) fn reply_space(reply: ReplyStatfs, answer: Answer<Space>) {
+    match answer {
+        Ok(space) => reply.statfs(
+            space.blocks,
+            space.free,
+            space.available,
+            space.files,
+            space.files_free,
+            space.block_size,
+            space.name_max,
+            space.block_size,
+        ),
+        Err(error) => reply.error(errno(error)),
+    }
+}
+
 /// Asked with size 0, the kernel wants to know the size.
 pub(super) fn reply_attribute(reply: ReplyXattr, size: u32, answer: Answer<bytes::Bytes>) {
     match answer.and_then(|value| Ok((u32::try_from(value.len()).map_err(|_| TOO_SMALL)?, value))) {
@@ -52,7 +73,7 @@ pub(super) fn reply_open(shared: &Shared, ino: Ino, reply: ReplyOpen, answer: An
         Err(error) => return reply.error(errno(error)),
     };
     let handle = FileHandle(opened.handle.0);
-    match shared.ways.opened(ino, &opened.io, |file| reply.open_backing(file)) {
+    match shared.ways.opened(ino, opened.handle, &opened.io, &reply) {
         Way::Kernel(id) => reply.opened_passthrough(handle, FopenFlags::FOPEN_NOFLUSH, &id),
         Way::Daemon(flags) => reply.opened(handle, flags),
     }
@@ -64,11 +85,36 @@ pub(super) fn reply_create(shared: &Shared, reply: ReplyCreate, answer: Answer<(
         Err(error) => return reply.error(errno(error)),
     };
     let (handle, file) = (FileHandle(opened.handle.0), attr(&entry.attr));
-    match shared.ways.opened(entry.attr.ino, &opened.io, |file| reply.open_backing(file)) {
+    match shared.ways.opened(entry.attr.ino, opened.handle, &opened.io, &reply) {
         Way::Kernel(id) => {
             let flags = FopenFlags::FOPEN_NOFLUSH;
             reply.created_passthrough(&entry.ttl, &file, GENERATION, handle, flags, &id);
         }
         Way::Daemon(flags) => reply.created(&entry.ttl, &file, GENERATION, handle, flags),
+    }
+}
+
+impl Registrar for ReplyOpen {
+    fn register(&self, file: &OwnedFd) -> io::Result<(u32, BackingId)> {
+        let number = self.open_backing(file)?.into_raw();
+        Ok((number, self.take_up(number)))
+    }
+
+    fn take_up(&self, number: u32) -> BackingId {
+        // SAFETY: the number is one that the kernel gave for this very connection, and whoever had
+        // it let go of it without closing it: another worker by dying, we by `into_raw`.
+        unsafe { self.wrap_backing(number) }
+    }
+}
+
+impl Registrar for ReplyCreate {
+    fn register(&self, file: &OwnedFd) -> io::Result<(u32, BackingId)> {
+        let number = self.open_backing(file)?.into_raw();
+        Ok((number, self.take_up(number)))
+    }
+
+    fn take_up(&self, number: u32) -> BackingId {
+        // SAFETY: as for `ReplyOpen`.
+        unsafe { self.wrap_backing(number) }
     }
 }

@@ -14,12 +14,13 @@ use fuser::{
 };
 
 use super::Shared;
+use super::again;
 use super::replies::{
-    reply_attr, reply_attribute, reply_create, reply_empty, reply_entry, reply_open,
+    reply_attr, reply_attribute, reply_create, reply_empty, reply_entry, reply_open, reply_space,
 };
 use super::session::negotiate;
 use super::wire::{caller, errno, kind, stamp};
-use crate::fuse::errno::NO_CONTROLS;
+use crate::fuse::errno::{NO_ATTRIBUTE, NO_CONTROLS, NO_NAME};
 use crate::fuse::filesystem::{Answer, Change, Handle, Ino, Reply};
 
 /// The filesystem as the kernel library wants it.
@@ -123,12 +124,14 @@ impl fuser::Filesystem for Requests {
         reply_entry(reply, filesystem.mkdir(caller(request), Ino(parent.0), name, mode));
     }
 
-    fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        reply_empty(reply, self.call("unlink").unlink(Ino(parent.0), name));
+    fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let answer = self.call("unlink").unlink(Ino(parent.0), name);
+        reply_empty(reply, again::removed(request, NO_NAME, answer));
     }
 
-    fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        reply_empty(reply, self.call("rmdir").rmdir(Ino(parent.0), name));
+    fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let answer = self.call("rmdir").rmdir(Ino(parent.0), name);
+        reply_empty(reply, again::removed(request, NO_NAME, answer));
     }
 
     fn symlink(
@@ -145,7 +148,7 @@ impl fuser::Filesystem for Requests {
 
     fn rename(
         &self,
-        _request: &Request,
+        request: &Request,
         parent: INodeNo,
         name: &OsStr,
         new_parent: INodeNo,
@@ -154,11 +157,12 @@ impl fuser::Filesystem for Requests {
         reply: ReplyEmpty,
     ) {
         let (from, to) = ((Ino(parent.0), name), (Ino(new_parent.0), new_name));
-        reply_empty(reply, self.call("rename").rename(from, to, flags.bits()));
+        reply_empty(reply, again::rename(request, self.call("rename"), from, to, flags.bits()));
     }
 
-    fn link(&self, _: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        reply_entry(reply, self.call("link").link(Ino(ino.0), Ino(parent.0), name));
+    fn link(&self, of: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let filesystem = self.call("link");
+        reply_entry(reply, again::link(of, filesystem, Ino(ino.0), Ino(parent.0), name));
     }
 
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
@@ -243,7 +247,7 @@ impl fuser::Filesystem for Requests {
     ) {
         // First, so that a filesystem never takes an inode for one without opens in the kernel
         // which has some: it may be about to let a writer in.
-        self.shared.ways.released(Ino(ino.0));
+        self.shared.ways.released(Ino(ino.0), Handle(handle.0));
         self.call("release").release(Ino(ino.0), Handle(handle.0));
         self.shared.ways.forgotten(Ino(ino.0));
         reply.ok();
@@ -291,24 +295,12 @@ impl fuser::Filesystem for Requests {
     }
 
     fn statfs(&self, _request: &Request, _ino: INodeNo, reply: ReplyStatfs) {
-        match self.call("statfs").statfs() {
-            Ok(space) => reply.statfs(
-                space.blocks,
-                space.free,
-                space.available,
-                space.files,
-                space.files_free,
-                space.block_size,
-                space.name_max,
-                space.block_size,
-            ),
-            Err(error) => reply.error(errno(error)),
-        }
+        reply_space(reply, self.call("statfs").statfs());
     }
 
     fn setxattr(
         &self,
-        _request: &Request,
+        request: &Request,
         ino: INodeNo,
         name: &OsStr,
         value: &[u8],
@@ -316,6 +308,7 @@ impl fuser::Filesystem for Requests {
         _position: u32,
         reply: ReplyEmpty,
     ) {
+        let flags = again::set_flags(request, flags);
         reply_empty(reply, self.call("setxattr").setxattr(Ino(ino.0), name, value, flags));
     }
 
@@ -327,8 +320,9 @@ impl fuser::Filesystem for Requests {
         reply_attribute(reply, size, self.call("listxattr").listxattr(Ino(ino.0)));
     }
 
-    fn removexattr(&self, _request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        reply_empty(reply, self.call("removexattr").removexattr(Ino(ino.0), name));
+    fn removexattr(&self, request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let answer = self.call("removexattr").removexattr(Ino(ino.0), name);
+        reply_empty(reply, again::removed(request, NO_ATTRIBUTE, answer));
     }
 
     fn ioctl(
@@ -347,7 +341,7 @@ impl fuser::Filesystem for Requests {
 
     fn fallocate(
         &self,
-        _request: &Request,
+        request: &Request,
         ino: INodeNo,
         handle: FileHandle,
         offset: u64,
@@ -355,8 +349,8 @@ impl fuser::Filesystem for Requests {
         mode: i32,
         reply: ReplyEmpty,
     ) {
-        let filesystem = self.call("fallocate");
-        reply_empty(reply, filesystem.fallocate(Ino(ino.0), Handle(handle.0), offset, len, mode));
+        let (filesystem, open) = (self.call("fallocate"), (Ino(ino.0), Handle(handle.0)));
+        reply_empty(reply, again::fallocate(request, filesystem, open, (offset, len), mode));
     }
 
     fn lseek(

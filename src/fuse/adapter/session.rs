@@ -13,7 +13,9 @@ use fuser::{BackingId, Config, INodeNo, InitFlags, KernelConfig, Notifier, Sessi
 use super::Shared;
 use super::calls::Calls;
 use super::requests::Requests;
+use super::takeover;
 use super::ways::Ways;
+use crate::fuse::estate::{Estate, Left};
 use crate::fuse::filesystem::{FileSystem, Ino, Kernel};
 
 /// Threads that read requests. One log stream gains nothing from more; with a cloned descriptor
@@ -37,23 +39,49 @@ pub(in crate::fuse) struct Served {
     ended: Receiver<()>,
 }
 
-/// Serves what was mounted with this `/dev/fuse` descriptor. With `probe`, tries whether the kernel
-/// can do the I/O of such a file by itself.
+/// How the conversation begins.
+#[derive(Debug)]
+pub(in crate::fuse) enum Begin<'a> {
+    /// With the kernel's handshake. With `probe`, it is tried whether the kernel can do the I/O of
+    /// such a file by itself. What the kernel is told is kept in the estate.
+    Anew { probe: Option<&'a OwnedFd>, estate: Option<Arc<Estate>> },
+    /// Where a worker that died left it.
+    Takeover { estate: Arc<Estate>, left: &'a Left },
+}
+
+/// Serves what was mounted with this `/dev/fuse` descriptor. Says besides why there is no
+/// passthrough, if it was wanted.
 pub(in crate::fuse) fn serve(
     device: OwnedFd,
     filesystem: Arc<dyn FileSystem>,
-    probe: Option<&OwnedFd>,
+    begin: &Begin<'_>,
 ) -> io::Result<(Served, io::Result<()>)> {
-    let shared = Shared { filesystem, ways: Ways::default(), calls: Calls::default() };
+    let (estate, wanted) = match begin {
+        Begin::Anew { probe, estate } => (estate.clone(), probe.is_some()),
+        Begin::Takeover { estate, .. } => (Some(Arc::clone(estate)), estate.passthrough()),
+    };
+    let shared = Shared { filesystem, ways: Ways::new(estate.clone()), calls: Calls::default() };
     let shared = Arc::new(shared);
-    let requests = Requests::new(Arc::clone(&shared), probe.is_some());
+    let requests = Requests::new(Arc::clone(&shared), wanted);
     let mut config = Config::default();
     config.acl = SessionACL::All;
     config.n_threads = Some(READERS);
-    let session = Session::from_fd(requests, device, SessionACL::All, config)?;
-
-    let passthrough = probe.map_or(Ok(()), |file| try_passthrough(&session, &shared.ways, file));
-    shared.ways.set_passthrough(probe.is_some() && passthrough.is_ok());
+    let (session, passthrough) = match begin {
+        Begin::Anew { probe, .. } => {
+            let session = Session::from_fd(requests, device, SessionACL::All, config)?;
+            let tried = probe.map_or(Ok(()), |file| try_passthrough(&session, &shared.ways, file));
+            (session, tried)
+        }
+        Begin::Takeover { left, .. } => {
+            shared.ways.inherit(left);
+            (takeover::session(requests, device, config)?, Ok(()))
+        }
+    };
+    let available = wanted && passthrough.is_ok();
+    shared.ways.set_passthrough(available);
+    if let Some(estate) = estate {
+        estate.set_passthrough(available);
+    }
 
     let notifier = session.notifier();
     let (alive, ended) = bounded(0);

@@ -2,7 +2,7 @@
 //! kernel demands one way for an inode as long as it has opens, and one registered file; breaking
 //! either is an I/O error for the application.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use fuser::{BackingId, FopenFlags};
 
-use crate::fuse::filesystem::{Ino, Io};
+use crate::fuse::estate::{Decided, Estate, Left};
+use crate::fuse::filesystem::{Handle, Ino, Io};
 
 /// How the kernel is told to do an open's I/O.
 pub(super) enum Way {
@@ -18,18 +19,35 @@ pub(super) enum Way {
     Daemon(FopenFlags),
 }
 
+/// Makes files known to the kernel; what answers an open can.
+pub(super) trait Registrar {
+    /// Makes this file known, by a number that is new.
+    fn register(&self, file: &OwnedFd) -> io::Result<(u32, BackingId)>;
+    /// Takes up a number that another worker made known, and nobody else has.
+    fn take_up(&self, number: u32) -> BackingId;
+}
+
 /// The way of every inode that has opens, and registrations kept for the next open.
 #[derive(Debug, Default)]
 pub(super) struct Ways {
     passthrough: AtomicBool,
     warned: AtomicBool,
+    /// Where the ways are kept for the worker after this one.
+    estate: Option<Arc<Estate>>,
     /// Guards: the ways of inodes, and that an inode is registered once.
-    inodes: Mutex<HashMap<Ino, Inode>>,
+    table: Mutex<Table>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
+struct Table {
+    inodes: HashMap<Ino, Inode>,
+    /// Numbers of another worker that nothing needs. To be let go of by the next to answer an open.
+    orphans: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
 struct Inode {
-    opens: u32,
+    opens: HashSet<Handle>,
     /// Set if the I/O is done in the kernel.
     kernel: Option<Registered>,
 }
@@ -37,9 +55,16 @@ struct Inode {
 /// A file that the kernel holds open for us. Dropping it lets the file go.
 #[derive(Debug)]
 struct Registered {
-    id: Arc<BackingId>,
+    id: Id,
     /// Whether the filesystem still keeps the file that it once gave.
     file: Weak<OwnedFd>,
+}
+
+#[derive(Debug)]
+enum Id {
+    Ours(Arc<BackingId>),
+    /// Another worker's, not taken up yet.
+    Inherited(u32),
 }
 
 impl Ways {
@@ -52,56 +77,109 @@ impl Ways {
         self.passthrough.store(available, Ordering::Relaxed);
     }
 
-    /// One more open; `register` makes this file known to the kernel.
+    /// Nothing is open yet; what will be is kept here.
+    pub(super) fn new(estate: Option<Arc<Estate>>) -> Self {
+        Self { estate, ..Self::default() }
+    }
+
+    /// The kernel was given these opens by another worker. One that is not decided was never given:
+    /// the kernel asks for it again.
+    pub(super) fn inherit(&self, left: &Left) {
+        let mut table = self.lock();
+        for inode in &left.inodes {
+            let of_inode = left.opens.iter().filter(|open| open.ino == inode.ino);
+            let opens: HashSet<_> = of_inode.map(|open| open.handle).collect();
+            let kernel = match inode.decided {
+                Decided::Not => continue,
+                Decided::Daemon => None,
+                Decided::Kernel(number) => {
+                    Some(Registered { id: Id::Inherited(number), file: Weak::new() })
+                }
+            };
+            table.inodes.insert(inode.ino, Inode { opens, kernel });
+            self.forget_idle(&mut table, inode.ino);
+        }
+    }
+
+    /// This open is about to be given to the kernel.
     pub(super) fn opened(
         &self,
         ino: Ino,
+        handle: Handle,
         wish: &Io,
-        register: impl FnOnce(&OwnedFd) -> io::Result<BackingId>,
+        registrar: &impl Registrar,
     ) -> Way {
-        let mut inodes = self.inodes();
-        let (opens, kernel) = match inodes.remove(&ino) {
-            Some(inode) if inode.opens > 0 => (inode.opens, inode.kernel),
-            idle => (0, self.choose(wish, idle.and_then(|inode| inode.kernel), register)),
-        };
-        let way = match &kernel {
-            Some(registered) => Way::Kernel(Arc::clone(&registered.id)),
+        let mut table = self.lock();
+        for orphan in std::mem::take(&mut table.orphans) {
+            drop(registrar.take_up(orphan));
+        }
+        let mut inode = table.inodes.remove(&ino).unwrap_or_default();
+        if inode.opens.is_empty() {
+            inode.kernel = self.choose(ino, wish, inode.kernel, registrar);
+        }
+        inode.opens.insert(handle);
+        let way = match inode.kernel.as_mut().map(|kernel| &mut kernel.id) {
+            Some(Id::Ours(id)) => Way::Kernel(Arc::clone(id)),
+            Some(id @ &mut Id::Inherited(number)) => {
+                let ours = Arc::new(registrar.take_up(number));
+                *id = Id::Ours(Arc::clone(&ours));
+                Way::Kernel(ours)
+            }
             None => Way::Daemon(daemon_flags(wish)),
         };
-        inodes.insert(ino, Inode { opens: opens + 1, kernel });
+        table.inodes.insert(ino, inode);
         way
     }
 
     /// One open is over, and the filesystem knows.
-    pub(super) fn released(&self, ino: Ino) {
-        let mut inodes = self.inodes();
-        if let Some(inode) = inodes.get_mut(&ino) {
-            inode.opens = inode.opens.saturating_sub(1);
+    pub(super) fn released(&self, ino: Ino, handle: Handle) {
+        let mut table = self.lock();
+        if let Some(inode) = table.inodes.get_mut(&ino) {
+            inode.opens.remove(&handle);
         }
-        forget_idle(&mut inodes, ino);
+        self.forget_idle(&mut table, ino);
     }
 
     /// The filesystem may have let the inode's file go.
     pub(super) fn forgotten(&self, ino: Ino) {
-        forget_idle(&mut self.inodes(), ino);
+        self.forget_idle(&mut self.lock(), ino);
     }
 
     fn choose(
         &self,
+        ino: Ino,
         wish: &Io,
         kept: Option<Registered>,
-        register: impl FnOnce(&OwnedFd) -> io::Result<BackingId>,
+        registrar: &impl Registrar,
     ) -> Option<Registered> {
-        let Io::Passthrough(file) = wish else { return None };
-        if !self.passthrough() {
-            return None;
-        }
-        let weak = Arc::downgrade(file);
-        if let Some(kept) = kept.filter(|kept| kept.file.ptr_eq(&weak)) {
-            return Some(kept);
-        }
-        match register(file) {
-            Ok(id) => Some(Registered { id: Arc::new(id), file: weak }),
+        let registered = match wish {
+            Io::Passthrough(file) if self.passthrough() => {
+                let weak = Arc::downgrade(file);
+                if let Some(kept) = kept.filter(|kept| kept.file.ptr_eq(&weak)) {
+                    return Some(kept);
+                }
+                self.register(file, registrar)
+            }
+            _ => None,
+        };
+        let (decided, kernel) = match registered {
+            Some((number, kernel)) => (Decided::Kernel(number), Some(kernel)),
+            None => (Decided::Daemon, None),
+        };
+        self.keep(ino, decided);
+        kernel
+    }
+
+    fn register(
+        &self,
+        file: &Arc<OwnedFd>,
+        registrar: &impl Registrar,
+    ) -> Option<(u32, Registered)> {
+        match registrar.register(file) {
+            Ok((number, id)) => {
+                let id = Id::Ours(Arc::new(id));
+                Some((number, Registered { id, file: Arc::downgrade(file) }))
+            }
             Err(error) => {
                 if !self.warned.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "the kernel refuses passthrough of a file; its i/o goes through the daemon");
@@ -111,17 +189,31 @@ impl Ways {
         }
     }
 
-    fn inodes(&self) -> MutexGuard<'_, HashMap<Ino, Inode>> {
-        self.inodes.lock().unwrap_or_else(PoisonError::into_inner)
+    /// An inode without opens stays only as long as its registration is worth keeping.
+    fn forget_idle(&self, table: &mut Table, ino: Ino) {
+        let Some(inode) = table.inodes.get(&ino) else { return };
+        let kept =
+            inode.kernel.as_ref().is_some_and(|registered| registered.file.strong_count() > 0);
+        if !inode.opens.is_empty() || kept {
+            return;
+        }
+        // First, so that nobody takes up a number which the kernel has given to another file.
+        self.keep(ino, Decided::Not);
+        let inode = table.inodes.remove(&ino);
+        let id = inode.and_then(|inode| inode.kernel).map(|kernel| kernel.id);
+        if let Some(Id::Inherited(number)) = id {
+            table.orphans.push(number);
+        }
     }
-}
 
-/// An inode without opens stays only as long as its registration is worth keeping.
-fn forget_idle(inodes: &mut HashMap<Ino, Inode>, ino: Ino) {
-    let Some(inode) = inodes.get(&ino) else { return };
-    let kept = inode.kernel.as_ref().is_some_and(|registered| registered.file.strong_count() > 0);
-    if inode.opens == 0 && !kept {
-        inodes.remove(&ino);
+    fn keep(&self, ino: Ino, decided: Decided) {
+        if let Some(estate) = &self.estate {
+            estate.decided(ino, decided);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,8 +11,18 @@ pub(super) fn errno(errno: Errno) -> fuser::Errno {
     fuser::Errno::from(std::io::Error::from(errno))
 }
 
+/// The bit of a request's number that says that it is asked again (linux/fuse.h:
+/// `FUSE_UNIQUE_RESEND`).
+const AGAIN: u64 = 1 << 63;
+
 pub(super) fn caller(request: &Request) -> Caller {
-    Caller { uid: request.uid(), gid: request.gid(), pid: request.pid() }
+    let (uid, gid, pid) = (request.uid(), request.gid(), request.pid());
+    Caller { uid, gid, pid, request: request.unique().0 & !AGAIN, again: again(request) }
+}
+
+/// Whether another worker was asked the same, and may have done it.
+pub(super) fn again(request: &Request) -> bool {
+    request.unique().0 & AGAIN != 0
 }
 
 pub(super) fn stamp(time: TimeOrNow) -> Stamp {

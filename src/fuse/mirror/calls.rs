@@ -99,8 +99,8 @@ impl FileSystem for Mirror {
         self.lookup(parent, name)
     }
 
-    fn open(&self, _caller: Caller, ino: Ino, flags: i32, reply: Reply<Opened>) {
-        reply.send(self.nodes.get(ino).and_then(|node| self.open_node(&node, flags)));
+    fn open(&self, caller: Caller, ino: Ino, flags: i32, reply: Reply<Opened>) {
+        reply.send(self.nodes.get(ino).and_then(|node| self.open_node(caller, &node, flags)));
     }
 
     fn create(

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 
 use super::nodes::{Node, proc_path};
 use super::stat::{PERMISSIONS, device, stat};
-use super::{KEPT_FLAGS, Mirror, open_path};
+use super::{Mirror, kept, open_path};
 use crate::fuse::errno::of_system;
 use crate::fuse::filesystem::{Answer, Caller, Entry, Ino, Opened};
 
@@ -37,7 +37,10 @@ impl Mirror {
                 rustix::fs::mknodat(directory, name, kind, permissions(mode), device(number))
             }
         };
-        outcome.map_err(of_system)?;
+        match outcome {
+            Err(rustix::io::Errno::EXIST) if caller.again => {}
+            made => made.map_err(of_system)?,
+        }
         let file = open_path(directory, name)?;
         let mode = match *thing {
             Thing::Directory { mode } | Thing::Node { mode, .. } => Some(mode),
@@ -58,12 +61,16 @@ impl Mirror {
     ) -> Answer<(Entry, Opened)> {
         let directory = self.nodes.get(parent)?;
         let exclusive = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let kept = OFlags::from_bits_retain((flags & KEPT_FLAGS).cast_unsigned());
-        let outcome =
-            rustix::fs::openat(&*directory.file, name, kept | exclusive, permissions(mode));
+        let flags_here = kept(flags) | exclusive;
+        let outcome = rustix::fs::openat(&*directory.file, name, flags_here, permissions(mode));
         let file = match outcome {
+            // Made by a worker that died before it gave it away.
+            Err(rustix::io::Errno::EXIST) if caller.again => {
+                give(&open_path(&directory.file, name)?, caller, &directory, Some(mode))?;
+                return self.open_existing(caller, parent, name, flags);
+            }
             Err(rustix::io::Errno::EXIST) if flags & libc::O_EXCL == 0 => {
-                return self.open_existing(parent, name, flags);
+                return self.open_existing(caller, parent, name, flags);
             }
             new => new.map_err(of_system)?,
         };
@@ -71,14 +78,20 @@ impl Mirror {
         let path = proc_path(&file);
         let handle = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
         let (node, entry) = self.adopt(handle.map_err(of_system)?)?;
-        let opened = self.opened(&node, file, flags);
+        let opened = self.opened(caller, &node, file, flags);
         self.entry_and(&node, entry, opened)
     }
 
     /// Somebody else made it since the kernel looked.
-    fn open_existing(&self, parent: Ino, name: &OsStr, flags: i32) -> Answer<(Entry, Opened)> {
+    fn open_existing(
+        &self,
+        caller: Caller,
+        parent: Ino,
+        name: &OsStr,
+        flags: i32,
+    ) -> Answer<(Entry, Opened)> {
         let (node, entry) = self.look_up(parent, name)?;
-        let opened = self.open_node(&node, flags).and_then(|opened| {
+        let opened = self.open_node(caller, &node, flags).and_then(|opened| {
             if flags & libc::O_TRUNC != 0 {
                 let open = self.opens.get(opened.handle)?;
                 rustix::fs::ftruncate(&open.file, 0).map_err(of_system)?;

@@ -8,10 +8,10 @@
 
 mod calls;
 mod entries;
-mod handle;
 mod make;
 mod nodes;
 mod opens;
+mod search;
 mod stat;
 mod sync_pool;
 
@@ -22,13 +22,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx};
 
 use self::nodes::{Node, Nodes, Open, where_is};
 use self::opens::Opens;
 use self::sync_pool::SyncPool;
 use super::errno::of_system;
-use super::filesystem::{Answer, Entry, Ino, Io, Opened};
+use super::estate::{self, Estate, Kept};
+use super::filesystem::{Answer, Caller, Entry, Ino, Io, Opened};
+use super::hidden;
 use crate::volume::RelPath;
 
 /// How long the kernel may believe names and attributes when all changes go through the mount.
@@ -51,6 +53,8 @@ pub struct Mirror {
     opens: Opens,
     syncs: SyncPool,
     ttl: Duration,
+    /// The kernel may know files that this process never opened by a name.
+    inherited: bool,
 }
 
 /// How a file is open for writing, all opens together.
@@ -65,9 +69,40 @@ pub struct Writers {
 impl Mirror {
     /// A mirror of this directory; the kernel may believe what it is told for so long.
     pub fn new(directory: Arc<OwnedFd>, ttl: Duration) -> io::Result<Self> {
-        let nodes = Nodes::new(Arc::clone(&directory), awake_max())?;
-        let (opens, syncs) = (Opens::default(), SyncPool::start()?);
-        Ok(Self { directory, nodes, opens, syncs, ttl })
+        Self::keeping(directory, ttl, None)
+    }
+
+    /// The same, and what the kernel is told is kept for the worker after this one; what it was
+    /// told by the one before is taken up.
+    pub fn with_estate(directory: Arc<OwnedFd>, ttl: Duration, kept: &Kept) -> io::Result<Self> {
+        let left = &kept.left;
+        let mut mirror = Self::keeping(directory, ttl, Some(Arc::clone(&kept.estate)))?;
+        mirror.inherited = !left.inodes.is_empty();
+        mirror.nodes.inherit(&left.inodes);
+        for open in &left.opens {
+            if let Err(errno) = mirror.inherit(open) {
+                tracing::warn!(%errno, "a file that was open when the daemon died is not to be found");
+            }
+        }
+        Ok(mirror)
+    }
+
+    fn keeping(
+        directory: Arc<OwnedFd>,
+        ttl: Duration,
+        estate: Option<Arc<Estate>>,
+    ) -> io::Result<Self> {
+        let nodes = Nodes::new(Arc::clone(&directory), awake_max(), estate.clone())?;
+        let (opens, syncs) = (Opens::new(estate), SyncPool::start()?);
+        Ok(Self { directory, nodes, opens, syncs, ttl, inherited: false })
+    }
+
+    fn inherit(&self, open: &estate::Open) -> Answer<()> {
+        let node = self.nodes.get(open.ino)?;
+        let file = reopen(&node, kept(open.flags))?;
+        let privileged = is_privileged(&stat::stat(&file)?);
+        self.opens.inherit(open.handle, Open::new(&node, file, open.flags, privileged));
+        Ok(())
     }
 
     /// The directory.
@@ -81,13 +116,22 @@ impl Mirror {
         let node = self.nodes.get(ino).ok()?;
         let root = where_is(&self.directory)?;
         let real = rustix::fs::fstat(&*node.file).ok()?;
-        node.by_place(|path| {
-            let path = RelPath::new(path.strip_prefix(&root).ok()?.to_str()?)?;
+        let placed = node.by_place(|path| {
+            let path = path.strip_prefix(&root).ok()?;
+            // A file that is held has a second name there, which is nobody's but ours.
+            let path = Some(path).filter(|path| !path.starts_with(hidden::NAME))?;
+            let path = RelPath::new(path.to_str()?)?;
             // The name may be removed, and may be another file's by now.
             let flags = AtFlags::SYMLINK_NOFOLLOW;
             let named = rustix::fs::statat(&self.directory, path.as_str(), flags).ok()?;
             (named.st_ino == real.st_ino && named.st_dev == real.st_dev).then_some(path)
-        })
+        });
+        if placed.is_some() || !self.inherited || real.st_nlink == 0 {
+            return placed;
+        }
+        let found = search::find(&self.directory, (real.st_dev, real.st_ino))?;
+        node.named_too(open_path(&self.directory, found.as_ref()).ok()?);
+        RelPath::new(found.to_str()?)
     }
 
     /// The path of a name in this directory, if a volume can have it.
@@ -124,24 +168,32 @@ impl Mirror {
         Ok(Entry { attr: stat::attr(node.ino, &stat), ttl: self.ttl })
     }
 
-    fn open_node(&self, node: &Node, flags: i32) -> Answer<Opened> {
-        let kept = OFlags::from_bits_retain((flags & KEPT_FLAGS).cast_unsigned());
-        let file = reopen(node, kept)?;
-        self.opened(node, file, flags)
+    fn open_node(&self, caller: Caller, node: &Node, flags: i32) -> Answer<Opened> {
+        let file = reopen(node, kept(flags))?;
+        self.opened(caller, node, file, flags)
     }
 
-    fn opened(&self, node: &Node, file: OwnedFd, flags: i32) -> Answer<Opened> {
+    fn opened(&self, caller: Caller, node: &Node, file: OwnedFd, flags: i32) -> Answer<Opened> {
         let stat = stat::stat(&file)?;
         // In the kernel nobody would take the rights away when the file is written.
-        let privileged = u32::from(stat.stx_mode) & stat::PRIVILEGED != 0;
+        let privileged = is_privileged(&stat);
         let io = if stat::is_regular(&stat) && !privileged {
             Io::Passthrough(Arc::clone(&node.file))
         } else {
             Io::Daemon
         };
-        let handle = self.opens.add(Open::new(node, file, flags, privileged));
+        let open = Open::new(node, file, flags, privileged);
+        let handle = self.opens.add(caller.request, node.ino, flags, open);
         Ok(Opened { handle, io })
     }
+}
+
+fn kept(flags: i32) -> OFlags {
+    OFlags::from_bits_retain((flags & KEPT_FLAGS).cast_unsigned())
+}
+
+fn is_privileged(stat: &Statx) -> bool {
+    u32::from(stat.stx_mode) & stat::PRIVILEGED != 0
 }
 
 /// How many files may be within reach besides those that are open: a part of what a process may

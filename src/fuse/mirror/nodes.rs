@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use rustix::fs::Statx;
 
-use super::handle::FileHandle;
 use super::stat::{Identity, identity, stat};
 use crate::fuse::errno::FORGOTTEN;
+use crate::fuse::estate::{Estate, Inode};
+use crate::fuse::file_handle::FileHandle;
 use crate::fuse::filesystem::{Answer, Ino};
 
 /// Numbers for files whose own cannot serve, because they lie on another device than the root.
@@ -81,7 +82,8 @@ impl Node {
             .or_else(|| self.places.iter().find_map(|place| find(place)))
     }
 
-    fn named_too(&self, file: OwnedFd) {
+    /// This is the same file, opened by another name.
+    pub(super) fn named_too(&self, file: OwnedFd) {
         let name = where_is(&file);
         let is_other = |file: &OwnedFd| {
             let place = where_is(file).filter(|place| Some(place) != name.as_ref());
@@ -132,6 +134,8 @@ pub(super) struct Nodes {
     device: u64,
     /// How many are within reach at most, but for those that are being used.
     awake_max: usize,
+    /// Where it is kept what the kernel was told.
+    estate: Option<Arc<Estate>>,
     /// Guards: which files are known, and how often the kernel looked each up.
     known: RwLock<Known>,
 }
@@ -153,10 +157,24 @@ enum State {
 
 impl Nodes {
     /// The nodes of this directory, `awake_max` of them within reach at a time.
-    pub(super) fn new(root: Arc<OwnedFd>, awake_max: usize) -> Answer<Self> {
+    pub(super) fn new(
+        root: Arc<OwnedFd>,
+        awake_max: usize,
+        estate: Option<Arc<Estate>>,
+    ) -> Answer<Self> {
         let (device, _) = identity(&stat(&root)?);
         let root = Node::new(Ino::ROOT, root, Vec::new(), Arc::default());
-        Ok(Self { root, device, awake_max, known: RwLock::default() })
+        Ok(Self { root, device, awake_max, estate, known: RwLock::default() })
+    }
+
+    /// The kernel was told of these by another worker.
+    pub(super) fn inherit(&self, inodes: &[Inode]) {
+        let mut known = self.write();
+        for inode in inodes {
+            let (handle, places, writers) = (inode.handle, Vec::new(), Arc::default());
+            let state = State::Asleep(Asleep { handle, places, writers });
+            known.nodes.insert(inode.ino, (state, inode.lookups));
+        }
     }
 
     pub(super) fn get(&self, ino: Ino) -> Answer<Arc<Node>> {
@@ -199,6 +217,9 @@ impl Nodes {
         let mut before = None;
         if let Some((state, lookups)) = known.nodes.get_mut(&ino) {
             *lookups += 1;
+            if let Some(estate) = &self.estate {
+                estate.counted(ino, *lookups);
+            }
             match state {
                 State::Awake(node) => {
                     node.used.store(true, Ordering::Relaxed);
@@ -216,6 +237,8 @@ impl Nodes {
             }
         }
         let (places, writers) = before.unwrap_or_default();
+        let lookups = known.nodes.get(&ino).map_or(1, |(_, lookups)| *lookups);
+        self.keep(ino, lookups, &file);
         let node = Node::new(ino, Arc::new(file), places, writers);
         let state = State::Awake(Arc::clone(&node));
         known
@@ -232,11 +255,22 @@ impl Nodes {
         let mut known = self.write();
         let Some((_, lookups)) = known.nodes.get_mut(&ino) else { return };
         *lookups = lookups.saturating_sub(count);
+        if let Some(estate) = &self.estate {
+            if *lookups == 0 { estate.forgotten(ino) } else { estate.counted(ino, *lookups) }
+        }
         if *lookups == 0 {
             known.nodes.remove(&ino);
             if ino.0 >= FOREIGN {
                 known.foreign.retain(|_, number| *number != ino);
             }
+        }
+    }
+
+    /// Another worker will find it by its number. Files of other devices have numbers of this one.
+    fn keep(&self, ino: Ino, lookups: u64, file: &OwnedFd) {
+        let Some(estate) = self.estate.as_ref().filter(|_| ino.0 < FOREIGN) else { return };
+        if let Some(handle) = FileHandle::of(file) {
+            estate.known(ino, lookups, handle);
         }
     }
 
@@ -326,73 +360,4 @@ impl Drop for Open {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs::{self, File};
-
-    use super::*;
-
-    /// Five files, of which two are within reach.
-    fn many() -> Option<(tempfile::TempDir, Nodes, Vec<Ino>)> {
-        let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let root = OwnedFd::from(File::open(directory.path()).unwrap());
-        FileHandle::of(&root)?.open(&root).ok()?;
-        let nodes = Nodes::new(Arc::new(root), 2).unwrap();
-        let remember = |number: usize| {
-            let path = directory.path().join(number.to_string());
-            fs::write(&path, vec![0; number]).unwrap();
-            nodes.remember(File::open(path).unwrap().into()).unwrap().0.ino
-        };
-        let inos = (0..5).map(remember).collect();
-        Some((directory, nodes, inos))
-    }
-
-    fn awake(nodes: &Nodes) -> usize {
-        nodes.read().nodes.values().filter(|(state, _)| matches!(state, State::Awake(_))).count()
-    }
-
-    #[test]
-    fn a_file_that_is_out_of_reach_is_found_again_whatever_its_name_is_now() {
-        let Some((directory, nodes, inos)) = many() else { return };
-        assert!(awake(&nodes) <= 3);
-        fs::rename(directory.path().join("1"), directory.path().join("other")).unwrap();
-        for (size, ino) in inos.iter().enumerate() {
-            let node = nodes.get(*ino).unwrap();
-            assert_eq!(stat(&*node.file).unwrap().stx_size, u64::try_from(size).unwrap());
-        }
-        assert!(awake(&nodes) <= 3);
-    }
-
-    #[test]
-    fn what_is_in_use_stays_within_reach() {
-        let Some((_directory, nodes, inos)) = many() else { return };
-        let used: Vec<_> = inos.iter().map(|ino| nodes.get(*ino).unwrap()).collect();
-        nodes.get(inos[0]).unwrap();
-        assert_eq!(awake(&nodes), 5);
-        drop(used);
-    }
-
-    #[test]
-    fn writers_are_counted_while_the_file_is_out_of_reach() {
-        let Some((_directory, nodes, inos)) = many() else { return };
-        let node = nodes.get(inos[0]).unwrap();
-        let id = identity(&stat(&*node.file).unwrap());
-        let open = Open::new(&node, File::open("/dev/null").unwrap().into(), libc::O_RDWR, false);
-        drop(node);
-        for ino in &inos {
-            nodes.get(*ino).unwrap();
-        }
-        assert_eq!(nodes.writers(id).unwrap().writing.load(Ordering::Relaxed), 1);
-        drop(open);
-        assert_eq!(nodes.writers(id).unwrap().writing.load(Ordering::Relaxed), 0);
-    }
-
-    #[test]
-    fn a_number_that_is_another_files_by_now_is_that_file() {
-        let Some((directory, nodes, inos)) = many() else { return };
-        fs::remove_file(directory.path().join("0")).unwrap();
-        for ino in &inos[1..] {
-            nodes.get(*ino).unwrap();
-        }
-        assert!(nodes.get(inos[0]).is_err(), "it is gone, and nobody kept it");
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ use crate::replica::lab::{Lab, Reader, noise, path};
 use crate::replica::settings::Access;
 use crate::volume::Edit;
 
-const CALLER: Caller = Caller { uid: 0, gid: 0, pid: 1 };
+const CALLER: Caller = Caller { uid: 0, gid: 0, pid: 1, request: 0, again: false };
 const SEGMENT: &str = "000000010000000000000001";
 const NEXT: &str = "000000010000000000000002";
 const MIB: u64 = 1 << 20;

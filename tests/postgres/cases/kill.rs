@@ -58,6 +58,49 @@ fn kill_the_primary(method: &str) {
 }
 
 #[test]
+fn forty_workers_killed_under_load_fail_no_transaction() {
+    workers_killed("interval=50ms", 40);
+}
+
+#[test]
+fn nor_where_each_commit_waits_for_the_store() {
+    workers_killed("sync", 10);
+}
+
+/// PostgreSQL runs through: no transaction fails, no backend ends.
+fn workers_killed(options: &str, kills: u64) {
+    let Some(world) = World::new() else { return };
+    let mut primary = Cluster::create(&world, "primary", &["--wal-segsize=1"]);
+    primary.configure("min_wal_size = 4MB\nmax_wal_size = 16MB");
+    let options = format!("primary,layout=postgres,{options}");
+    let mount = Node::mount(&world, &primary.wal(), &options);
+    primary.start();
+    load::prepare(&primary);
+    let mut standby = primary.base_backup(&world, "standby");
+    let _view = Node::mount(&world, &standby.wal(), "replica");
+    standby.start();
+
+    let began = primary.query("SELECT pg_postmaster_start_time()");
+    let ledger = Ledger::start(&primary, 3);
+    let bench = Bench::start(&primary, 30);
+    for round in 0..kills {
+        sleep(odd_moment(round) / 2);
+        mount.kill_worker();
+    }
+    assert!(bench.finish(), "a client of pgbench met an error");
+    let acknowledged = ledger.finish();
+    let kept = ledger_of(&primary);
+    let lost: Vec<_> = acknowledged.difference(&kept).collect();
+    assert!(acknowledged.len() > 100, "the ledger was busy: {}", acknowledged.len());
+    assert!(lost.is_empty(), "acknowledged, and lost: {lost:?}");
+    let runs = primary.query("SELECT pg_postmaster_start_time()");
+    assert_eq!(runs, began, "the server never restarted");
+    catch_up_within(&primary, &standby, Duration::from_secs(60));
+    equal(&primary, &standby);
+    whole_history(&world, &primary);
+}
+
+#[test]
 fn a_replica_killed_again_and_again_just_goes_on() {
     let Some(world) = World::new() else { return };
     let mut primary = Cluster::create(&world, "primary", &["--wal-segsize=1"]);

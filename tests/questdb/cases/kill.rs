@@ -117,6 +117,11 @@ fn the_primarys_server(rounds: u64) {
     });
 }
 
+fn the_primarys_worker(rounds: u64) {
+    killing(rounds, (Under::Everything, Loss::Nothing), |primary, _| primary.mount.kill_worker());
+}
+
+/// Both processes of the mount, and the server with them.
 fn the_primarys_walfs(rounds: u64) {
     killing(rounds, (Under::Rows, Loss::Unshipped), |primary, _| primary.lose_walfs());
 }
@@ -134,6 +139,11 @@ fn a_replicas_walfs_killed_four_times_converges() {
 #[test]
 fn a_primarys_server_killed_four_times_loses_nothing() {
     the_primarys_server(4);
+}
+
+#[test]
+fn a_primarys_worker_killed_four_times_is_not_noticed() {
+    the_primarys_worker(4);
 }
 
 #[test]
@@ -157,6 +167,12 @@ fn a_replicas_walfs_killed_twenty_times_converges() {
 #[ignore = "takes minutes: twenty kills"]
 fn a_primarys_server_killed_twenty_times_loses_nothing() {
     the_primarys_server(20);
+}
+
+#[test]
+#[ignore = "takes minutes: twenty kills"]
+fn a_primarys_worker_killed_twenty_times_is_not_noticed() {
+    the_primarys_worker(20);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A file's number for ever: what the system's `name_to_handle_at` tells of it, so that it can be
-//! opened again without any name and without a descriptor being kept. The only unsafe code of the
-//! mirror. Not every filesystem knows such handles, and only root may open them.
+//! opened again without any name and without a descriptor being kept. Not every filesystem knows
+//! such handles, and only root may open them.
 
 #![expect(unsafe_code, reason = "libc has these two calls, and no crate of ours wraps them")]
 
@@ -16,7 +16,7 @@ const MAX: usize = 128;
 
 /// A file's number for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileHandle {
+pub struct FileHandle {
     raw: Raw,
 }
 
@@ -30,8 +30,22 @@ struct Raw {
 }
 
 impl FileHandle {
+    /// The handle of this kind with these bytes, as [`FileHandle::parts`] told them.
+    pub fn new(kind: i32, bytes: &[u8]) -> Option<Self> {
+        let len = libc::c_uint::try_from(bytes.len()).ok()?;
+        let mut raw = Raw { len, kind, bytes: [0; MAX] };
+        raw.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self { raw })
+    }
+
+    /// Its kind, which only the filesystem understands, and its bytes.
+    pub fn parts(&self) -> (i32, &[u8]) {
+        let len = usize::try_from(self.raw.len).unwrap_or(MAX).min(MAX);
+        (self.raw.kind, self.raw.bytes.get(..len).unwrap_or(&self.raw.bytes))
+    }
+
     /// The handle of this file; `None` where the filesystem has none.
-    pub(super) fn of(file: &OwnedFd) -> Option<Self> {
+    pub fn of(file: &OwnedFd) -> Option<Self> {
         let len = libc::c_uint::try_from(MAX).ok()?;
         let mut raw = Raw { len, kind: 0, bytes: [0; MAX] };
         let mut mount: libc::c_int = 0;
@@ -48,7 +62,7 @@ impl FileHandle {
 
     /// The file, opened with `O_PATH`; `root` is any file of the same filesystem. Forgotten if it is
     /// gone, or if we may not.
-    pub(super) fn open(&self, root: &OwnedFd) -> Answer<OwnedFd> {
+    pub fn open(&self, root: &OwnedFd) -> Answer<OwnedFd> {
         let mut raw = self.raw;
         let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
         // SAFETY: the handle is one that the system gave us, with its length, and lives through
