@@ -68,8 +68,10 @@ impl Primary {
     pub fn start(setup: Setup, means: Means) -> Result<Self, StartError> {
         let front = Arc::<Front>::default();
         let directory = Arc::clone(&setup.directory);
+        let lean = setup.layout.is_mapped();
         let mirror = match &setup.kept {
-            Some(kept) => Mirror::with_estate(directory, TTL_ALONE, kept)?,
+            Some(kept) => Mirror::with_estate(directory, TTL_ALONE, kept, lean)?,
+            None if lean => Mirror::lean(directory, TTL_ALONE)?,
             None => Mirror::new(directory, TTL_ALONE)?,
         };
         let mirror = Arc::new(mirror);

@@ -16,7 +16,7 @@ use super::make::Thing;
 use super::nodes::{Node, Open, proc_path};
 use super::stat::{PERMISSIONS, PRIVILEGED, stat, timespec};
 use super::{Mirror, entries, reopen};
-use crate::fuse::errno::{UNKNOWN_FLAGS, of_system};
+use crate::fuse::errno::{RELEASED, UNKNOWN_FLAGS, of_system};
 use crate::fuse::filesystem::{
     Answer, Caller, Change, DirEntry, Entry, FileSystem, Handle, Ino, Opened, Reply, Space,
 };
@@ -43,7 +43,7 @@ impl FileSystem for Mirror {
             change_mode(&node.file, mode)?;
         }
         if let Some(size) = change.size {
-            change_size(&node, open.as_deref(), size)?;
+            self.change_size(&node, open.as_deref(), size)?;
         }
         change_times(&node, change)?;
         self.entry(&node)
@@ -115,34 +115,42 @@ impl FileSystem for Mirror {
         reply.send(self.make_open(caller, parent, name, mode, flags));
     }
 
-    fn read(&self, _ino: Ino, handle: Handle, offset: u64, size: u32, reply: Reply<Bytes>) {
-        reply.send(self.opens.get(handle).and_then(|open| read_all(&open.file, offset, size)));
+    fn read(&self, ino: Ino, handle: Handle, offset: u64, size: u32, reply: Reply<Bytes>) {
+        let open = self.opens.get(handle);
+        let read = |open: Arc<Open>| read_all(self.descriptor(ino, &open)?, offset, size);
+        reply.send(open.and_then(read));
     }
 
     fn write(
         &self,
-        _ino: Ino,
+        ino: Ino,
         handle: Handle,
         offset: u64,
         data: &[u8],
         _flags: i32,
         reply: Reply<u32>,
     ) {
-        reply.send(self.opens.get(handle).and_then(|open| write_open(&open, offset, data)));
+        let write = |open: Arc<Open>| write_open(&open, self.descriptor(ino, &open)?, offset, data);
+        reply.send(self.opens.get(handle).and_then(write));
     }
 
-    fn fsync(&self, _ino: Ino, handle: Handle, datasync: bool, reply: Reply<()>) {
-        let open = match self.opens.get(handle) {
+    fn fsync(&self, ino: Ino, handle: Handle, datasync: bool, reply: Reply<()>) {
+        let open = self.opens.get(handle).and_then(|open| {
+            self.descriptor(ino, &open)?;
+            Ok(open)
+        });
+        let open = match open {
             Ok(open) => open,
             Err(errno) => return reply.send(Err(errno)),
         };
         self.syncs.run(move || {
-            let synced = if datasync {
-                rustix::fs::fdatasync(&open.file)
-            } else {
-                rustix::fs::fsync(&open.file)
+            let sync = |file: &OwnedFd| {
+                let synced =
+                    if datasync { rustix::fs::fdatasync(file) } else { rustix::fs::fsync(file) };
+                synced.map_err(of_system)
             };
-            reply.send(synced.map_err(of_system));
+            // It was made above.
+            reply.send(open.file(|| Err(RELEASED)).and_then(sync));
         });
     }
 
@@ -205,13 +213,13 @@ impl FileSystem for Mirror {
         rustix::fs::removexattr(&*path, name.as_bytes()).map_err(of_system)
     }
 
-    fn fallocate(&self, _ino: Ino, handle: Handle, offset: u64, len: u64, mode: i32) -> Answer<()> {
+    fn fallocate(&self, ino: Ino, handle: Handle, offset: u64, len: u64, mode: i32) -> Answer<()> {
         let open = self.opens.get(handle)?;
         let mode = FallocateFlags::from_bits_retain(mode.cast_unsigned());
-        rustix::fs::fallocate(&open.file, mode, offset, len).map_err(of_system)
+        rustix::fs::fallocate(self.descriptor(ino, &open)?, mode, offset, len).map_err(of_system)
     }
 
-    fn lseek(&self, _ino: Ino, handle: Handle, offset: i64, whence: i32) -> Answer<i64> {
+    fn lseek(&self, ino: Ino, handle: Handle, offset: i64, whence: i32) -> Answer<i64> {
         let open = self.opens.get(handle)?;
         let offset = u64::try_from(offset).map_err(|_| UNKNOWN_FLAGS)?;
         let to = match whence {
@@ -219,7 +227,7 @@ impl FileSystem for Mirror {
             libc::SEEK_HOLE => SeekFrom::Hole(offset),
             _ => return Err(UNKNOWN_FLAGS),
         };
-        let found = rustix::fs::seek(&open.file, to).map_err(of_system)?;
+        let found = rustix::fs::seek(self.descriptor(ino, &open)?, to).map_err(of_system)?;
         i64::try_from(found).map_err(|_| UNKNOWN_FLAGS)
     }
 
@@ -231,15 +239,26 @@ impl FileSystem for Mirror {
         _flags: u32,
     ) -> Answer<u64> {
         let (source, target) = (self.opens.get(from.1)?, self.opens.get(to.1)?);
+        let (source, target) = (self.descriptor(from.0, &source)?, self.descriptor(to.0, &target)?);
         let (mut from, mut to) = (from.2, to.2);
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        let (source, target) = (&source.file, &target.file);
         let copied =
             rustix::fs::copy_file_range(source, Some(&mut from), target, Some(&mut to), len);
         Ok(u64::try_from(copied.map_err(of_system)?).unwrap_or(u64::MAX))
     }
 
     fn destroy(&self) {}
+}
+
+impl Mirror {
+    fn change_size(&self, node: &Arc<Node>, open: Option<&Open>, size: u64) -> Answer<()> {
+        match open.filter(|open| open.is_for_writing()) {
+            Some(open) => rustix::fs::ftruncate(self.descriptor(node.ino, open)?, size),
+            None => rustix::fs::ftruncate(reopen(node, OFlags::WRONLY)?, size),
+        }
+        .map_err(of_system)?;
+        drop_privileges(&node.file)
+    }
 }
 
 fn change_owner(node: &Node, change: Change) -> Answer<()> {
@@ -253,15 +272,6 @@ fn change_owner(node: &Node, change: Change) -> Answer<()> {
 fn change_mode(file: &OwnedFd, mode: u32) -> Answer<()> {
     let mode = Mode::from_raw_mode(mode & PERMISSIONS);
     rustix::fs::chmod(proc_path(file), mode).map_err(of_system)
-}
-
-fn change_size(node: &Arc<Node>, open: Option<&Open>, size: u64) -> Answer<()> {
-    match open.filter(|open| open.is_for_writing()) {
-        Some(open) => rustix::fs::ftruncate(&open.file, size),
-        None => rustix::fs::ftruncate(reopen(node, OFlags::WRONLY)?, size),
-    }
-    .map_err(of_system)?;
-    drop_privileges(&node.file)
 }
 
 fn change_times(node: &Node, change: Change) -> Answer<()> {
@@ -302,10 +312,10 @@ fn read_all(file: &OwnedFd, offset: u64, size: u32) -> Answer<Bytes> {
     Ok(buffer.into())
 }
 
-fn write_open(open: &Open, offset: u64, data: &[u8]) -> Answer<u32> {
-    let written = write_all(&open.file, offset, data)?;
+fn write_open(open: &Open, file: &OwnedFd, offset: u64, data: &[u8]) -> Answer<u32> {
+    let written = write_all(file, offset, data)?;
     if open.privileged {
-        drop_privileges(&open.file)?;
+        drop_privileges(file)?;
     }
     u32::try_from(written).map_err(|_| UNKNOWN_FLAGS)
 }

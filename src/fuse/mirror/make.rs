@@ -94,7 +94,8 @@ impl Mirror {
         let opened = self.open_node(caller, &node, flags).and_then(|opened| {
             if flags & libc::O_TRUNC != 0 {
                 let open = self.opens.get(opened.handle)?;
-                rustix::fs::ftruncate(&open.file, 0).map_err(of_system)?;
+                let file = self.descriptor(node.ino, &open)?;
+                rustix::fs::ftruncate(file, 0).map_err(of_system)?;
             }
             Ok(opened)
         });

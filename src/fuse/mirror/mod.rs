@@ -55,6 +55,8 @@ pub struct Mirror {
     ttl: Duration,
     /// The kernel may know files that this process never opened by a name.
     inherited: bool,
+    /// Open files cost a descriptor only when it is needed.
+    lean: bool,
 }
 
 /// How a file is open for writing, all opens together.
@@ -72,11 +74,23 @@ impl Mirror {
         Self::keeping(directory, ttl, None)
     }
 
-    /// The same, and what the kernel is told is kept for the worker after this one; what it was
-    /// told by the one before is taken up.
-    pub fn with_estate(directory: Arc<OwnedFd>, ttl: Duration, kept: &Kept) -> io::Result<Self> {
+    /// The same with a file kept open only while its descriptor is needed, because the kernel keeps
+    /// it open: for mounts that insist on passthrough.
+    pub fn lean(directory: Arc<OwnedFd>, ttl: Duration) -> io::Result<Self> {
+        Ok(Self { lean: true, ..Self::keeping(directory, ttl, None)? })
+    }
+
+    /// One of either kind: what the kernel is told is kept for the worker after this one, and what it
+    /// was told by the one before is taken up.
+    pub fn with_estate(
+        directory: Arc<OwnedFd>,
+        ttl: Duration,
+        kept: &Kept,
+        lean: bool,
+    ) -> io::Result<Self> {
         let left = &kept.left;
         let mut mirror = Self::keeping(directory, ttl, Some(Arc::clone(&kept.estate)))?;
+        mirror.lean = lean;
         mirror.inherited = !left.inodes.is_empty();
         mirror.nodes.inherit(&left.inodes);
         for open in &left.opens {
@@ -94,15 +108,24 @@ impl Mirror {
     ) -> io::Result<Self> {
         let nodes = Nodes::new(Arc::clone(&directory), awake_max(), estate.clone())?;
         let (opens, syncs) = (Opens::new(estate), SyncPool::start()?);
-        Ok(Self { directory, nodes, opens, syncs, ttl, inherited: false })
+        Ok(Self { directory, nodes, opens, syncs, ttl, inherited: false, lean: false })
     }
 
     fn inherit(&self, open: &estate::Open) -> Answer<()> {
         let node = self.nodes.get(open.ino)?;
         let file = reopen(&node, kept(open.flags))?;
         let privileged = is_privileged(&stat::stat(&file)?);
-        self.opens.inherit(open.handle, Open::new(&node, file, open.flags, privileged));
+        let kept = Open::new(&node, open.flags, privileged);
+        if !self.lean {
+            kept.file(|| Ok(file))?;
+        }
+        self.opens.inherit(open.handle, kept);
         Ok(())
+    }
+
+    /// The descriptor of this open file.
+    fn descriptor<'a>(&self, ino: Ino, open: &'a Open) -> Answer<&'a OwnedFd> {
+        open.file(|| reopen(&*self.nodes.get(ino)?, kept(open.flags)))
     }
 
     /// The directory.
@@ -182,7 +205,10 @@ impl Mirror {
         } else {
             Io::Daemon
         };
-        let open = Open::new(node, file, flags, privileged);
+        let open = Open::new(node, flags, privileged);
+        if !self.lean || matches!(io, Io::Daemon) {
+            open.file(|| Ok(file))?;
+        }
         let handle = self.opens.add(caller.request, node.ino, flags, open);
         Ok(Opened { handle, io })
     }

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustix::fs::Statx;
 
@@ -327,8 +327,12 @@ impl Known {
 /// An open file. Counted at its node while it lives.
 #[derive(Debug)]
 pub(super) struct Open {
-    /// A descriptor with the access that was asked for.
-    pub(super) file: OwnedFd,
+    /// A descriptor with the access that was asked for, once it is needed: a database may have more
+    /// files open than a process may have descriptors, and the kernel reads and writes them without
+    /// us.
+    file: OnceLock<OwnedFd>,
+    /// The flags of `open`.
+    pub(super) flags: i32,
     /// The file gives a program its owner's rights, until somebody writes to it.
     pub(super) privileged: bool,
     writers: Arc<Counts>,
@@ -337,14 +341,24 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(node: &Node, file: OwnedFd, flags: i32, privileged: bool) -> Self {
+    pub(super) fn new(node: &Node, flags: i32, privileged: bool) -> Self {
         let writing = flags & libc::O_ACCMODE != libc::O_RDONLY;
         // O_SYNC contains O_DSYNC's bit.
         let synchronous = writing && flags & libc::O_DSYNC != 0;
         let writers = Arc::clone(&node.writers);
         writers.writing.fetch_add(u32::from(writing), Ordering::Relaxed);
         writers.synchronous.fetch_add(u32::from(synchronous), Ordering::Relaxed);
-        Self { file, privileged, writers, writing, synchronous }
+        Self { file: OnceLock::new(), flags, privileged, writers, writing, synchronous }
+    }
+
+    /// The descriptor; `open` makes it if there is none yet.
+    pub(super) fn file(&self, open: impl FnOnce() -> Answer<OwnedFd>) -> Answer<&OwnedFd> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        // Of two that were made at once, one is dropped.
+        let made = open()?;
+        Ok(self.file.get_or_init(|| made))
     }
 
     pub(super) fn is_for_writing(&self) -> bool {
