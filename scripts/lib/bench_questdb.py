@@ -3,7 +3,7 @@ import statistics
 import threading
 import time
 
-from measure import per_minute, percentile
+from measure import per_minute, percentile, worker
 from questdb import Session, cpu_seconds, status
 
 TABLE = ("(tag SYMBOL, n LONG, price DOUBLE, timestamp TIMESTAMP) TIMESTAMP(timestamp) "
@@ -166,7 +166,7 @@ def requests(place, quick):
         for title, load in [("20 rows/s", True), ("idle", False)]:
             if not load:
                 time.sleep(25)  # Until writers are let go, and the polling has slowed down.
-            before = [(status(node), cpu_seconds(status(node)["pid"])) for _, node in nodes]
+            before = [(status(node), cpu_seconds(worker(status(node)))) for _, node in nodes]
             end = time.monotonic() + seconds
             turn = 0
             while time.monotonic() < end:
@@ -176,7 +176,7 @@ def requests(place, quick):
                 time.sleep(0.05)
             for (role, node), (old, cpu) in zip(nodes, before):
                 new = status(node)
-                percent = (cpu_seconds(new["pid"]) - cpu) * 100 / seconds
+                percent = (cpu_seconds(worker(new)) - cpu) * 100 / seconds
                 found.append({
                     "case": f"{tables} tables, {title}, {role}", "cpu_percent": round(percent, 2),
                     **per_minute(old, new, seconds),

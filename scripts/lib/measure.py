@@ -16,6 +16,11 @@ def percentile(values, percent):
     return round(ordered[min(len(ordered) - 1, len(ordered) * percent // 100)], 1)
 
 
+def worker(status):
+    """The process that computes: a primary's daemon only holds the mount."""
+    return status.get("worker") or status["pid"]
+
+
 def per_minute(old, new, seconds):
     counted = {}
     for group in ("requests", "bytes"):
@@ -82,7 +87,7 @@ class Place:
 
     def memory(self, role, cluster):
         """Remembers the highest peak of a role's daemons."""
-        lines = Path(f"/proc/{self.status(cluster)['pid']}/status").read_text().splitlines()
+        lines = Path(f"/proc/{worker(self.status(cluster))}/status").read_text().splitlines()
         peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
         self.peaks[role] = max(self.peaks.get(role, 0), round(peak / 1024))
 

@@ -10,6 +10,8 @@ import time
 import urllib.parse
 from pathlib import Path
 
+from measure import worker
+
 VERSION = "9.3.4"
 SMALL = """
 http.min.enabled=false
@@ -59,7 +61,7 @@ class Place:
 
     def memory(self, role, directory):
         """Remembers the highest peak of a role's daemons."""
-        lines = Path(f"/proc/{status(directory)['pid']}/status").read_text().splitlines()
+        lines = Path(f"/proc/{worker(status(directory))}/status").read_text().splitlines()
         peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
         self.peaks[role] = max(self.peaks.get(role, 0), round(peak / 1024))
 

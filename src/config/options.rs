@@ -198,7 +198,7 @@ pub const STORE_TIMEOUT: Row = Row {
 pub const POLL: Row = Row {
     name: "poll",
     value: Value::Duration,
-    fallback: Fallback::Told("10ms for file://, else 100ms"),
+    fallback: Fallback::Told("3ms for file://, else 100ms"),
     mounts: Mounts::Replica,
     help: "how often to look for the next batch while data flows",
     more: "Each look is one GET.",

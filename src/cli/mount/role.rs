@@ -27,8 +27,8 @@ use crate::volume::{Clock, VolumeId};
 
 use super::takeover;
 
-/// How often a replica looks at a store that is on this host.
-const POLL_LOCAL: Duration = Duration::from_millis(10);
+/// How often a replica looks at a store that is on this host: a look costs less than a wake-up.
+const POLL_LOCAL: Duration = Duration::from_millis(3);
 /// How often it looks at any other while data flows.
 const POLL_REMOTE: Duration = Duration::from_millis(100);
 /// Fetches, and readers that wait for them.
