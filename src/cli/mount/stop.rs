@@ -28,7 +28,7 @@ use super::role::Service;
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 
 /// How a process ends that was told to before it served anything, as shells count.
-const INTERRUPTED: i32 = 130;
+pub(super) const INTERRUPTED: i32 = 130;
 
 /// The name of the last words beneath the mount, in walfs's own place there.
 pub const REPORT: &str = "report.json";

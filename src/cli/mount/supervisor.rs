@@ -3,6 +3,8 @@
 //! the database waits meanwhile, and gets no error. Does no network, keeps no state, starts no
 //! thread: what it does not do cannot kill it.
 //!
+//! It starts this very program again, and so is at home here and not beside the kernel's side.
+//!
 //! A worker that ends by itself ended the mount. One that was never ready takes the mount with it,
 //! except where trying again may help.
 
@@ -13,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -29,11 +31,12 @@ use crate::fuse::estate::{Estate, can_find};
 use crate::fuse::mount::MountPoint;
 
 use super::daemon::{self, Footing};
-use super::stop::Signals;
+use super::stop::{INTERRUPTED, Signals};
 use super::worker::{Handed, READY};
 use super::{Mount, detach};
 
-/// How long until a worker is replaced that was not ready once, doubled each time.
+/// The shortest time between the starts of two workers, and how long until one is replaced that was
+/// not ready, doubled each time.
 const WAIT_MIN: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// So many workers in a row may die before they are ready.
@@ -106,6 +109,7 @@ impl<'a> Holder<'a> {
     fn hold(mut self) -> Result<(), Failure> {
         let (mut wait, mut deaths) = (WAIT_MIN, 0);
         loop {
+            let began = Instant::now();
             let ended = self.work()?;
             if ended.was_ready {
                 (wait, deaths) = (WAIT_MIN, 0);
@@ -113,6 +117,7 @@ impl<'a> Holder<'a> {
             match (ended.status.code(), ended.status.signal()) {
                 (Some(0), _) => return Ok(()),
                 (Some(code), _) if ended.was_ready || !self.mounted => return Err(told(code)),
+                (Some(INTERRUPTED), _) => return self.leave(),
                 (Some(code), _) if code != i32::from(Exit::Unavailable.code()) => {
                     error!(
                         "the mount cannot be taken over, and is dead from now on: stop the database, remedy what the line above says, and mount again"
@@ -123,12 +128,22 @@ impl<'a> Holder<'a> {
                 (None, signal) => {
                     let signal = signal.unwrap_or_default();
                     deaths += u32::from(!ended.was_ready);
-                    if !self.mounted || deaths >= DEATHS_MAX {
+                    if !self.mounted {
                         return Err(Failure::error(format!(
                             "the daemon died before the mount was ready (signal {signal})"
                         )));
                     }
+                    if deaths >= DEATHS_MAX {
+                        return Err(Failure::error(format!(
+                            "{deaths} workers in a row died before they were ready, the last of \
+                             signal {signal}: the mount is dead from now on; stop the database, \
+                             and mount again"
+                        )));
+                    }
                     warn!(signal, "the worker died: another takes over the mount");
+                    // One that dies of what it is asked, and is asked again, shall not begin a
+                    // reign each moment.
+                    std::thread::sleep(WAIT_MIN.saturating_sub(began.elapsed()));
                 }
             }
             if !ended.was_ready {

@@ -95,9 +95,8 @@ pub(super) fn reply_create(shared: &Shared, reply: ReplyCreate, answer: Answer<(
 }
 
 impl Registrar for ReplyOpen {
-    fn register(&self, file: &OwnedFd) -> io::Result<(u32, BackingId)> {
-        let number = self.open_backing(file)?.into_raw();
-        Ok((number, self.take_up(number)))
+    fn register(&self, file: &OwnedFd) -> io::Result<BackingId> {
+        self.open_backing(file)
     }
 
     fn take_up(&self, number: u32) -> BackingId {
@@ -108,9 +107,8 @@ impl Registrar for ReplyOpen {
 }
 
 impl Registrar for ReplyCreate {
-    fn register(&self, file: &OwnedFd) -> io::Result<(u32, BackingId)> {
-        let number = self.open_backing(file)?.into_raw();
-        Ok((number, self.take_up(number)))
+    fn register(&self, file: &OwnedFd) -> io::Result<BackingId> {
+        self.open_backing(file)
     }
 
     fn take_up(&self, number: u32) -> BackingId {

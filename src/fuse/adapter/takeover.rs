@@ -16,7 +16,7 @@ use super::requests::Requests;
 /// linux/fuse.h: `FUSE_INIT`.
 const INIT: u32 = 26;
 /// linux/fuse.h: `struct fuse_in_header` and `struct fuse_init_in`.
-const INIT_LEN: u32 = 104;
+const INIT_LEN: u8 = 104;
 /// The form of the protocol that the library speaks; the kernel was told so by the first worker.
 const VERSION: [u32; 2] = [7, 40];
 const READ_AHEAD: u32 = 128 << 10;
@@ -43,13 +43,13 @@ pub(super) fn session(
 /// first worker.
 fn handshake() -> Vec<u8> {
     let unique = 1_u64.to_ne_bytes();
-    let head = [INIT_LEN, INIT].into_iter().flat_map(u32::to_ne_bytes).chain(unique);
+    let head = [u32::from(INIT_LEN), INIT].into_iter().flat_map(u32::to_ne_bytes).chain(unique);
     // The root's number, user, group and process, and no extensions: nobody asks for them here.
     let head = head.chain([0; 24]);
     let all = u32::MAX;
     let body = VERSION.into_iter().chain([READ_AHEAD, all, all]).flat_map(u32::to_ne_bytes);
     let mut message: Vec<u8> = head.chain(body).collect();
-    message.resize(104, 0);
+    message.resize(usize::from(INIT_LEN), 0);
     message
 }
 
@@ -83,8 +83,8 @@ mod tests {
     #[test]
     fn the_handshake_has_the_form_of_the_kernels() {
         let message = handshake();
-        assert_eq!(message.len(), usize::try_from(INIT_LEN).unwrap());
-        assert_eq!(message[..4], INIT_LEN.to_ne_bytes());
+        assert_eq!(message.len(), 104);
+        assert_eq!(message[..4], 104_u32.to_ne_bytes());
         assert_eq!(message[40..44], 7_u32.to_ne_bytes());
         assert_eq!(message[56..60], [0xff; 4]);
     }

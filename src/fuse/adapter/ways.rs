@@ -21,10 +21,17 @@ pub(super) enum Way {
 
 /// Makes files known to the kernel; what answers an open can.
 pub(super) trait Registrar {
-    /// Makes this file known, by a number that is new.
-    fn register(&self, file: &OwnedFd) -> io::Result<(u32, BackingId)>;
-    /// Takes up a number that another worker made known, and nobody else has.
+    /// Makes this file known.
+    fn register(&self, file: &OwnedFd) -> io::Result<BackingId>;
+
+    /// Takes up a number by which a file was made known, and which nobody else has.
     fn take_up(&self, number: u32) -> BackingId;
+
+    /// Makes this file known, and tells by which number.
+    fn register_numbered(&self, file: &OwnedFd) -> io::Result<(u32, BackingId)> {
+        let number = self.register(file)?.into_raw();
+        Ok((number, self.take_up(number)))
+    }
 }
 
 /// The way of every inode that has opens, and registrations kept for the next open.
@@ -85,10 +92,13 @@ impl Ways {
     /// The kernel was given these opens by another worker. One that is not decided was never given:
     /// the kernel asks for it again.
     pub(super) fn inherit(&self, left: &Left) {
+        let mut opens: HashMap<Ino, HashSet<Handle>> = HashMap::new();
+        for open in &left.opens {
+            opens.entry(open.ino).or_default().insert(open.handle);
+        }
         let mut table = self.lock();
         for inode in &left.inodes {
-            let of_inode = left.opens.iter().filter(|open| open.ino == inode.ino);
-            let opens: HashSet<_> = of_inode.map(|open| open.handle).collect();
+            let opens = opens.remove(&inode.ino).unwrap_or_default();
             let kernel = match inode.decided {
                 Decided::Not => continue,
                 Decided::Daemon => None,
@@ -175,7 +185,7 @@ impl Ways {
         file: &Arc<OwnedFd>,
         registrar: &impl Registrar,
     ) -> Option<(u32, Registered)> {
-        match registrar.register(file) {
+        match registrar.register_numbered(file) {
             Ok((number, id)) => {
                 let id = Id::Ours(Arc::new(id));
                 Some((number, Registered { id, file: Arc::downgrade(file) }))

@@ -152,7 +152,14 @@ impl Mirror {
         if placed.is_some() || !self.inherited || real.st_nlink == 0 {
             return placed;
         }
-        let found = search::find(&self.directory, (real.st_dev, real.st_ino))?;
+        let Some(found) = search::find(&self.directory, (real.st_dev, real.st_ino)) else {
+            tracing::warn!(
+                inode = real.st_ino,
+                "a file that was open when the daemon died has a name that is not to be found: \
+                 what is written to it waits for the next look round everything"
+            );
+            return None;
+        };
         node.named_too(open_path(&self.directory, found.as_ref()).ok()?);
         RelPath::new(found.to_str()?)
     }
