@@ -1,9 +1,11 @@
 """What scripts/bench measures QuestDB with: servers, mounts and sessions, in one temporary place."""
+import functools
 import http.client
 import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -72,9 +74,9 @@ class Place:
             self.mount(server.database, f"primary,layout=questdb,node={name},{options}", volume or name)
         return server.start()
 
-    def replica(self, name, volume, options=""):
+    def replica(self, name, volume, options="", settings=""):
         """A running replica with an empty database, and what delivers into it."""
-        server = Server(self, name, "replica").start()
+        server = Server(self, name, "replica", settings).start()
         password = server.root / "password"
         password.write_text("secret")
         self.mount(
@@ -170,6 +172,29 @@ class Session:
 
 def status(directory):
     return json.loads((directory / ".walfs/status.json").read_text())
+
+
+def sequenced(database, table):
+    """How many commits of a table a server took: the count in its `_txnlog`."""
+    with open(directory(database, table) / "txn_seq/_txnlog", "rb") as log:
+        return struct.unpack("<q", os.pread(log.fileno(), 8, 4))[0]
+
+
+def applied(database, table):
+    """How many commits of a table a server has applied: as its `_txn` says, in the record that
+    its version chooses (see `Applied::parse` in src/layout/questdb/table.rs)."""
+    with open(directory(database, table) / "_txn", "rb") as txn:
+        while True:
+            version, = struct.unpack("<q", os.pread(txn.fileno(), 8, 0))
+            record, = struct.unpack("<i", os.pread(txn.fileno(), 4, 8 if version % 2 == 0 else 32))
+            found, = struct.unpack("<q", os.pread(txn.fileno(), 8, record + 80))
+            if os.pread(txn.fileno(), 8, 0) == struct.pack("<q", version):
+                return found
+
+
+@functools.cache
+def directory(database, table):
+    return next(path for path in database.glob(f"{table}~*") if path.is_dir())
 
 
 def cpu_seconds(pid):

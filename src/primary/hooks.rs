@@ -53,7 +53,7 @@ impl Hooks {
     /// Another worker gave the kernel these opens.
     pub(super) fn inherit(&self, left: &Left) {
         for open in left.opens.iter().filter(|open| commits_by_itself(open.flags)) {
-            self.has_name(self.file(open.ino).as_ref());
+            self.has_name(self.file_if_known(open.ino).as_ref());
         }
     }
 
@@ -67,9 +67,14 @@ impl Hooks {
         path.filter(|path| self.layout.role(path) != Role::Local)
     }
 
-    /// The path of a file, if the volume is concerned with it.
-    pub(super) fn file(&self, ino: Ino) -> Option<RelPath> {
-        self.concerned(self.mirror.path(ino))
+    /// The path of a file, if the volume is concerned with it; an error if that is not known.
+    pub(super) fn file(&self, ino: Ino) -> Answer<Option<RelPath>> {
+        Ok(self.concerned(self.mirror.path(ino)?))
+    }
+
+    /// The same where a path is but a hint.
+    pub(super) fn file_if_known(&self, ino: Ino) -> Option<RelPath> {
+        self.file(ino).ok().flatten()
     }
 
     /// The path of a name in a directory, if the volume is concerned with it.
@@ -99,10 +104,13 @@ impl Hooks {
         answer
     }
 
-    /// What happens once an open for writing has succeeded.
-    pub(super) fn admit(&self, path: Option<&RelPath>, flags: i32, opened: &mut Opened) {
-        let Some(path) = path else { return };
-        if commits_by_itself(flags) {
+    /// What happens once an open for writing has succeeded. A file of which it is not known whether
+    /// the volume is concerned is treated as if it were.
+    pub(super) fn admit(&self, path: &Answer<Option<RelPath>>, flags: i32, opened: &mut Opened) {
+        if matches!(path, Ok(None)) {
+            return;
+        }
+        if let (Ok(Some(path)), true) = (path, commits_by_itself(flags)) {
             self.disk.written_unseen(path);
             self.front.ticks.ring();
         }
@@ -113,14 +121,19 @@ impl Hooks {
         }
     }
 
-    /// The database made something durable. Answers once that is as durable as was asked for.
+    /// The database made something durable. Answers once that is as durable as was asked for: with
+    /// an error where the store has to have it, and nobody knows what it is.
     pub(super) fn committed(
         &self,
-        path: Option<RelPath>,
+        path: Answer<Option<RelPath>>,
     ) -> impl FnOnce(Reply<()>) + Send + 'static {
         let (front, durability) = (Arc::clone(&self.front), self.durability);
         move |reply| {
-            let Some(path) = path else { return reply.send(Ok(())) };
+            let path = match (path, durability) {
+                (Ok(Some(path)), _) => path,
+                (Err(errno), Durability::InStore) => return reply.send(Err(errno)),
+                (Ok(None) | Err(_), _) => return reply.send(Ok(())),
+            };
             front.ticks.touch(&path, Touch::Synced);
             match durability {
                 Durability::Async => front.barrier.wait_for_room(reply),

@@ -55,7 +55,7 @@ impl FileSystem for View {
     fn setattr(&self, ino: Ino, handle: Option<Handle>, change: Change) -> Answer<Entry> {
         self.hooks.writable()?;
         let Some(size) = change.size else { return self.hooks.mirror.setattr(ino, handle, change) };
-        let path = self.hooks.file(ino);
+        let path = self.hooks.file(ino)?;
         if let Some(path) = &path {
             self.hooks.guard.before_resize(path, size)?;
         }
@@ -126,7 +126,7 @@ impl FileSystem for View {
         }
         let this = Arc::clone(&self.hooks);
         let reply = and_then(reply, move |mut opened, reply: Reply<Opened>| {
-            this.admit(this.file(ino).as_ref(), flags, &mut opened);
+            this.admit(&this.file(ino), flags, &mut opened);
             reply.send(Ok(opened));
         });
         if !writes(flags) {
@@ -162,7 +162,7 @@ impl FileSystem for View {
             let hooked = Arc::clone(&this);
             let reply = and_then(reply, move |(entry, mut opened), reply: Reply<_>| {
                 hooked.touch(path.as_ref(), Touch::Changed);
-                hooked.admit(path.as_ref(), flags, &mut opened);
+                hooked.admit(&Ok(path), flags, &mut opened);
                 reply.send(Ok((entry, opened)));
             });
             this.mirror.create(caller, parent, &name, mode, flags, reply);
@@ -188,7 +188,8 @@ impl FileSystem for View {
         let this = Arc::clone(&self.hooks);
         let reply = and_then(reply, move |count, reply: Reply<u32>| {
             let path = this.file(ino);
-            this.touch(path.as_ref(), Touch::Wrote(u64::from(count)));
+            let known = path.as_ref().ok().and_then(Option::as_ref);
+            this.touch(known, Touch::Wrote(u64::from(count)));
             if !commits_by_itself(flags) {
                 return reply.send(Ok(count));
             }
@@ -257,7 +258,7 @@ impl FileSystem for View {
 
     fn fallocate(&self, ino: Ino, handle: Handle, offset: u64, len: u64, mode: i32) -> Answer<()> {
         self.hooks.writable()?;
-        let path = self.hooks.file(ino);
+        let path = self.hooks.file(ino)?;
         if let Some(path) = path.as_ref().filter(|_| mode & !libc::FALLOC_FL_KEEP_SIZE != 0) {
             self.hooks.guard.before_resize(path, 0)?;
         }
@@ -278,7 +279,7 @@ impl FileSystem for View {
     ) -> Answer<u64> {
         self.hooks.writable()?;
         let copied = self.hooks.mirror.copy_file_range(from, to, len, flags)?;
-        self.hooks.touch(self.hooks.file(to.0).as_ref(), Touch::Wrote(copied));
+        self.hooks.touch(self.hooks.file_if_known(to.0).as_ref(), Touch::Wrote(copied));
         Ok(copied)
     }
 

@@ -27,7 +27,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx};
 use self::nodes::{Node, Nodes, Open, where_is};
 use self::opens::Opens;
 use self::sync_pool::SyncPool;
-use super::errno::of_system;
+use super::errno::{BROKEN, of_io, of_system};
 use super::estate::{self, Estate, Kept};
 use super::filesystem::{Answer, Caller, Entry, Ino, Io, Opened};
 use super::hidden;
@@ -134,11 +134,11 @@ impl Mirror {
     }
 
     /// A path of this file now. `None` for the root, for a file without a name, and for names that
-    /// a volume cannot have.
-    pub fn path(&self, ino: Ino) -> Option<RelPath> {
-        let node = self.nodes.get(ino).ok()?;
-        let root = where_is(&self.directory)?;
-        let real = rustix::fs::fstat(&*node.file).ok()?;
+    /// a volume cannot have. An error: it has a name that cannot be found, as the disk fails.
+    pub fn path(&self, ino: Ino) -> Answer<Option<RelPath>> {
+        let node = self.nodes.get(ino)?;
+        let root = where_is(&self.directory).ok_or(BROKEN)?;
+        let real = rustix::fs::fstat(&*node.file).map_err(of_system)?;
         let placed = node.by_place(|path| {
             let path = path.strip_prefix(&root).ok()?;
             // A file that is held has a second name there, which is nobody's but ours.
@@ -150,27 +150,31 @@ impl Mirror {
             (named.st_ino == real.st_ino && named.st_dev == real.st_dev).then_some(path)
         });
         if placed.is_some() || !self.inherited || real.st_nlink == 0 {
-            return placed;
+            return Ok(placed);
         }
-        let Some(found) = search::find(&self.directory, (real.st_dev, real.st_ino)) else {
-            tracing::warn!(
+        let found = search::find(&self.directory, (real.st_dev, real.st_ino)).map_err(|error| {
+            tracing::error!(
                 inode = real.st_ino,
-                "a file that was open when the daemon died has a name that is not to be found: \
-                 what is written to it waits for the next look round everything"
+                "a file that was open when the daemon died has a name that is not to be found, as \
+                 the directory cannot be listed: {error}. Nothing is lost: what is written to it \
+                 waits for the next look round everything, and a sync that has to reach the store \
+                 fails until then"
             );
-            return None;
-        };
-        node.named_too(open_path(&self.directory, found.as_ref()).ok()?);
-        RelPath::new(found.to_str()?)
+            of_io(&error)
+        })?;
+        let Some(found) = found else { return Ok(None) };
+        node.named_too(open_path(&self.directory, found.as_ref())?);
+        Ok(found.to_str().and_then(RelPath::new))
     }
 
-    /// The path of a name in this directory, if a volume can have it.
+    /// The path of a name in this directory, if a volume can have it. Where a directory is, the
+    /// system always knows.
     pub fn child(&self, parent: Ino, name: &OsStr) -> Option<RelPath> {
         let name = name.to_str()?;
         if parent == Ino::ROOT {
             return RelPath::new(name);
         }
-        self.path(parent)?.join(name)
+        self.path(parent).ok()??.join(name)
     }
 
     /// How the file of this device and inode is open for writing through the mount.
