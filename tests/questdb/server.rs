@@ -209,22 +209,25 @@ fn last_words(lines: &str) -> String {
     kept.iter().fold(String::new(), |all, (key, value)| all + key + "=" + value + "\n")
 }
 
-/// The last lines of a server's log that are errors or say what went on around them.
+/// The first lines of a server's log that are critical, the last ones that are errors, and how it
+/// ends.
 fn complaints(log: &Path) -> String {
-    let text = tail(log, 20_000);
-    let bad = |line: &&str| line.contains(" E i.q") || line.contains(" C i.q");
-    let bad: Vec<&str> = text.lines().filter(bad).collect();
-    let short = |line: &&str| line.chars().take(400).collect::<String>();
-    let bad = bad.get(bad.len().saturating_sub(12)..).unwrap_or_default();
-    let bad: Vec<String> = bad.iter().map(short).collect();
-    format!("{}\n…\n{}", bad.join("\n"), tail(log, 5))
+    let text = tail(log, usize::MAX);
+    let short = |line: &str| line.chars().take(600).collect::<String>();
+    let critical = text.lines().filter(|line| line.contains(" C i.q")).take(6).map(short);
+    let errors: Vec<_> = text.lines().filter(|line| line.contains(" E i.q")).map(short).collect();
+    let errors = errors.get(errors.len().saturating_sub(12)..).unwrap_or_default().iter().cloned();
+    let lines: Vec<String> = critical.chain(errors).collect();
+    format!("{}\n…\n{}", lines.join("\n"), tail(log, 5))
 }
 
 /// Three ports that nobody listens on at this moment, below those that the kernel hands out, and
 /// that no server of this process was given.
 fn free_ports() -> [u16; 3] {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
-    let start = 20_000 + u16::try_from(std::process::id() % 8_000).expect("it is below 8000");
+    // Processes that run beside each other have numbers that are close.
+    let far = std::process::id() % 80 * 100;
+    let start = 20_000 + u16::try_from(far).expect("it is below 8000");
     std::array::from_fn(|_| {
         loop {
             let port = start + GIVEN.fetch_add(1, Ordering::Relaxed) % 4_000;
