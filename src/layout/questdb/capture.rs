@@ -13,15 +13,21 @@
 //! What was gone before the volume began (the purge of applied WAL) is not told here: only a
 //! replica knows whether it needs it. What goes later is held until it is shipped.
 
+mod owes;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod traces;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::layout::shipped::{Shipped, differing, tails};
-use crate::layout::{Files, Look, OpenFile, Plan, Scope, Step};
+use crate::layout::{Look, OpenFile, Plan, Scope, Step};
 use crate::volume::edit::BLOCK;
-use crate::volume::{About, LeftOut, Manifest, RelPath};
+use crate::volume::{About, LeftOut, RelPath};
 
-use super::names::{Name, Segment, SequencerFile, Table};
+use super::names::{Segment, SequencerFile, Table};
 use super::parts::{Parts, may_change, settled};
 use super::sequencer::{self, Log};
 use super::txnlog::{Record, What, read_records};
@@ -33,23 +39,23 @@ const PIECE_MIN: u64 = 64;
 /// …and a backlog in so many pieces at most, so that replicas see it grow.
 const PIECES_MAX: u64 = 256;
 
+pub(super) use self::owes::owes;
+
 pub(super) fn capture(look: &Look<'_>) -> io::Result<Plan> {
     let wanted = match look.scope {
         Scope::All => Wanted::everything(look)?,
         Scope::Only(paths) => Wanted::named(paths),
     };
     let mut capture = Capture::new(look);
-    for table in &wanted.tables {
-        let done = capture.steps.len();
-        match capture.table(table) {
-            Ok(()) => {}
-            // One damaged table must not keep the others from the store.
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                capture.steps.truncate(done);
-                capture.problems.push(format!("table {table} is held back: {error}"));
-            }
-            Err(error) => return Err(error),
-        }
+    capture.tables(&wanted.tables)?;
+    if capture.has_change {
+        // A view can only be made over its table as it was: one that was made before the change, and
+        // that nobody had told of when this look began, comes first.
+        let changes = std::mem::take(&mut capture.steps);
+        let mut new = Wanted::everything(look)?.tables;
+        new.retain(|table| !capture.has(&table.sequencer(SequencerFile::Log)));
+        capture.tables(&new)?;
+        capture.steps.extend(changes);
     }
     for segment in &wanted.segments {
         capture.seal(segment)?;
@@ -58,35 +64,6 @@ pub(super) fn capture(look: &Look<'_>) -> io::Result<Plan> {
         capture.about()?;
     }
     Ok(capture.finish())
-}
-
-/// Whether commits that the manifest lacks need this file, or it could be sealed.
-pub(super) fn owes(files: &dyn Files, path: &RelPath, shipped: &Manifest) -> io::Result<bool> {
-    let look = Look { files, shipped, scope: Scope::All };
-    match Name::of(path) {
-        None => Ok(false),
-        Some(Name::Sequencer(table, _)) => {
-            Ok(sequencer::open(files, &table)?.is_some_and(|log| log.lacks(shipped) > 0))
-        }
-        Some(Name::Wal(segment, _)) => {
-            if Shipped::of(shipped, path).is_sealed() {
-                return Ok(false);
-            }
-            if Shipped::of(shipped, path).file().is_some() {
-                let mut capture = Capture::new(&look);
-                capture.seal(&segment)?;
-                if !capture.steps.is_empty() {
-                    return Ok(true);
-                }
-            }
-            let Some(log) = sequencer::open(files, &segment.table)? else { return Ok(false) };
-            let unshipped = (log.shipped(shipped), log.header.max_txn);
-            let records = read_records(files, &segment.table, log.header.form, unshipped)?;
-            Ok(records
-                .iter()
-                .any(|record| segment_of(&segment.table, record).as_ref() == Some(&segment)))
-        }
-    }
 }
 
 fn segment_of(table: &Table, record: &Record) -> Option<Segment> {
@@ -107,6 +84,8 @@ struct Capture<'a> {
     planned: BTreeMap<RelPath, u64>,
     /// The segments that the steps seal.
     sealed: BTreeSet<Segment>,
+    /// The steps change a table's structure or name, or remove one.
+    has_change: bool,
     /// How many commits the steps bring, and of which table last.
     txns: u64,
     last: Option<(Table, u64)>,
@@ -121,6 +100,7 @@ impl<'a> Capture<'a> {
             left_out: Vec::new(),
             planned: BTreeMap::new(),
             sealed: BTreeSet::new(),
+            has_change: false,
             txns: 0,
             last: None,
         }
@@ -132,6 +112,23 @@ impl<'a> Capture<'a> {
         let backlog = self.steps.iter().map(Step::bytes).sum();
         let Self { steps, problems, left_out, .. } = self;
         Plan { steps, database, backlog, problems, left_out }
+    }
+
+    /// Ships what the store lacks of these tables.
+    fn tables(&mut self, tables: &BTreeSet<Table>) -> io::Result<()> {
+        for table in tables {
+            let done = self.steps.len();
+            match self.table(table) {
+                Ok(()) => {}
+                // One damaged table must not keep the others from the store.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    self.steps.truncate(done);
+                    self.problems.push(format!("table {table} is held back: {error}"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Ships the commits that the store lacks of a table.
@@ -179,6 +176,7 @@ impl<'a> Capture<'a> {
         let mut segments: Vec<(Segment, u64)> = Vec::new();
         let mut structure = None;
         for record in &records {
+            self.has_change |= matches!(record.what, What::Change | What::Drop);
             match record.what {
                 What::Event { wal, segment, txn } => {
                     let segment = Segment { table: table.clone(), wal, segment };
@@ -334,6 +332,7 @@ impl<'a> Capture<'a> {
             return Err(invalid("its log is gone, but the server was not told to drop it".into()));
         }
         // Without its log it is no table any more, whatever else is still there.
+        self.has_change = true;
         let rest = shipped.below(table.directory()).map(|(path, _)| path);
         let rest = rest.filter(|path| **path != log).cloned().collect::<Vec<_>>();
         self.steps.extend([log].into_iter().chain(rest).map(|path| Step::Remove { path }));
@@ -381,8 +380,3 @@ impl<'a> Capture<'a> {
 fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
-
-#[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod traces;

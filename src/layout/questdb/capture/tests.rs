@@ -182,6 +182,24 @@ fn a_structure_is_shipped_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_view_that_was_made_before_its_table_changed_is_shipped_before_the_change() {
+    let (mut server, mut store) = (Server::new(), shipping());
+    server.make_table("a~1");
+    ship_all(&mut store, &server, "a~1");
+    // The look that finds the change was told of the table alone.
+    server.make_table("view~2");
+    server.begin_table("unfinished~3");
+    server.change("a~1", b"drop column");
+    let plan = store.only(&server.files, &[LOG]);
+    let grown = |step: &Step| match step {
+        Step::Tail { path, .. } => Some(path.as_str().to_owned()),
+        _ => None,
+    };
+    let logs = plan.steps.iter().filter_map(grown).filter(|path| path.ends_with("_txnlog"));
+    assert_eq!(logs.collect::<Vec<_>>(), ["view~2/txn_seq/_txnlog", LOG]);
+}
+
+#[test]
 fn a_table_in_the_making_is_not_shipped() {
     let (mut server, store) = (Server::new(), shipping());
     server.begin_table("a~1");
