@@ -104,6 +104,13 @@ impl Drop for Bed {
         for point in points.filter(|point| Path::new(point).starts_with(self.directory.path())) {
             Command::new("umount").args(["-i", "-l", point]).output().ok();
         }
+        // They may still say how they ended, in a directory that is just being removed.
+        let end = Instant::now() + PATIENCE;
+        while self.directory.path().exists() && Instant::now() < end {
+            if fs::remove_dir_all(self.directory.path()).is_err() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
     }
 }
 
