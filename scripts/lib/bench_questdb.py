@@ -93,8 +93,9 @@ def lag(place, quick):
             volume = f"lag-{interval}-{tables}"
             primary = place.primary(f"{volume}-p", f"interval={interval}", volume, SMALL_PAGES)
             replica = place.replica(f"{volume}-r", volume, settings=SMALL_PAGES)
+            session = Session(primary)
             for table in range(tables):
-                Session(primary).ask(f"CREATE TABLE t{table} {TABLE}")
+                session.ask(f"CREATE TABLE t{table} {TABLE}")
             until(Session(replica), "SELECT count() FROM tables() WHERE walEnabled", tables, 0.1)
             for written in sorted({1, min(tables, 100)}):
                 probes = (200 if written == 1 else 40) // (4 if quick or interval == "1s" else 1)

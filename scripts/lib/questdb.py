@@ -184,12 +184,13 @@ def applied(database, table):
     """How many commits of a table a server has applied: as its `_txn` says, in the record that
     its version chooses (see `Applied::parse` in src/layout/questdb/table.rs)."""
     with open(directory(database, table) / "_txn", "rb") as txn:
-        while True:
+        for _ in range(1000):
             version, = struct.unpack("<q", os.pread(txn.fileno(), 8, 0))
             record, = struct.unpack("<i", os.pread(txn.fileno(), 4, 8 if version % 2 == 0 else 32))
             found, = struct.unpack("<q", os.pread(txn.fileno(), 8, record + 80))
             if os.pread(txn.fileno(), 8, 0) == struct.pack("<q", version):
                 return found
+    raise RuntimeError(f"{table}: its _txn changes all the time")
 
 
 @functools.cache

@@ -77,9 +77,10 @@ impl Hooks {
         self.file(ino).ok().flatten()
     }
 
-    /// The path of a name in a directory, if the volume is concerned with it.
-    pub(super) fn child(&self, parent: Ino, name: &OsStr) -> Option<RelPath> {
-        self.concerned(self.mirror.child(parent, name))
+    /// The path of a name in a directory, if the volume is concerned with it; an error if that is
+    /// not known.
+    pub(super) fn child(&self, parent: Ino, name: &OsStr) -> Answer<Option<RelPath>> {
+        Ok(self.concerned(self.mirror.child(parent, name)?))
     }
 
     /// A file has this name from now on, perhaps one with writers that give no hint.
@@ -129,15 +130,15 @@ impl Hooks {
     ) -> impl FnOnce(Reply<()>) + Send + 'static {
         let (front, durability) = (Arc::clone(&self.front), self.durability);
         move |reply| {
-            let path = match (path, durability) {
-                (Ok(Some(path)), _) => path,
-                (Err(errno), Durability::InStore) => return reply.send(Err(errno)),
-                (Ok(None) | Err(_), _) => return reply.send(Ok(())),
-            };
-            front.ticks.touch(&path, Touch::Synced);
-            match durability {
-                Durability::Async => front.barrier.wait_for_room(reply),
-                Durability::InStore => front.barrier.wait_for_store(&front.ticks, reply),
+            match &path {
+                Ok(None) => return reply.send(Ok(())),
+                Ok(Some(path)) => front.ticks.touch(path, Touch::Synced),
+                Err(_) => {}
+            }
+            match (durability, path) {
+                (Durability::Async, _) => front.barrier.wait_for_room(reply),
+                (Durability::InStore, Ok(_)) => front.barrier.wait_for_store(&front.ticks, reply),
+                (Durability::InStore, Err(errno)) => reply.send(Err(errno)),
             }
         }
     }

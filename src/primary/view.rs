@@ -75,19 +75,20 @@ impl FileSystem for View {
         device: u32,
     ) -> Answer<Entry> {
         self.hooks.writable()?;
+        let path = self.hooks.child(parent, name)?;
         let answer = self.hooks.mirror.mknod(caller, parent, name, mode, device);
-        self.hooks.touched(self.hooks.child(parent, name).as_ref(), answer)
+        self.hooks.touched(path.as_ref(), answer)
     }
 
     fn mkdir(&self, caller: Caller, parent: Ino, name: &OsStr, mode: u32) -> Answer<Entry> {
         self.hooks.writable()?;
-        let answer = self.hooks.mirror.mkdir(caller, parent, name, mode);
-        self.hooks.touched(self.hooks.child(parent, name).as_ref(), answer)
+        let path = self.hooks.child(parent, name)?;
+        self.hooks.touched(path.as_ref(), self.hooks.mirror.mkdir(caller, parent, name, mode))
     }
 
     fn unlink(&self, parent: Ino, name: &OsStr) -> Answer<()> {
         self.hooks.writable()?;
-        let path = self.hooks.child(parent, name);
+        let path = self.hooks.child(parent, name)?;
         if let Some(path) = &path {
             self.hooks.guard.before_name_goes(path)?;
         }
@@ -96,7 +97,7 @@ impl FileSystem for View {
 
     fn rmdir(&self, parent: Ino, name: &OsStr) -> Answer<()> {
         self.hooks.writable()?;
-        let path = self.hooks.child(parent, name);
+        let path = self.hooks.child(parent, name)?;
         self.hooks.touched(path.as_ref(), self.hooks.mirror.rmdir(parent, name))
     }
 
@@ -107,7 +108,7 @@ impl FileSystem for View {
 
     fn rename(&self, from: (Ino, &OsStr), to: (Ino, &OsStr), flags: u32) -> Answer<()> {
         self.hooks.writable()?;
-        let (old, new) = (self.hooks.child(from.0, from.1), self.hooks.child(to.0, to.1));
+        let (old, new) = (self.hooks.child(from.0, from.1)?, self.hooks.child(to.0, to.1)?);
         self.hooks.guard.before_rename(old.as_ref(), new.as_ref(), flags)?;
         let renamed = self.hooks.mirror.rename(from, to, flags);
         self.hooks.has_name(new.as_ref());
@@ -116,8 +117,8 @@ impl FileSystem for View {
 
     fn link(&self, ino: Ino, parent: Ino, name: &OsStr) -> Answer<Entry> {
         self.hooks.writable()?;
-        let linked = self.hooks.mirror.link(ino, parent, name);
-        self.hooks.touched(self.hooks.child(parent, name).as_ref(), linked)
+        let path = self.hooks.child(parent, name)?;
+        self.hooks.touched(path.as_ref(), self.hooks.mirror.link(ino, parent, name))
     }
 
     fn open(&self, caller: Caller, ino: Ino, flags: i32, reply: Reply<Opened>) {
@@ -150,15 +151,17 @@ impl FileSystem for View {
     ) {
         let (this, name) = (Arc::clone(&self.hooks), name.to_owned());
         self.hooks.front.barrier.wait_for_room(Reply::new(move |room| {
-            let path = this.child(parent, &name);
-            let emptied = path.as_ref().filter(|_| flags & libc::O_TRUNC != 0);
-            let ready = room.and_then(|()| match emptied {
-                Some(path) => this.guard.before_resize(path, 0),
-                None => Ok(()),
+            let ready = room.and_then(|()| {
+                let path = this.child(parent, &name)?;
+                if let Some(path) = path.as_ref().filter(|_| flags & libc::O_TRUNC != 0) {
+                    this.guard.before_resize(path, 0)?;
+                }
+                Ok(path)
             });
-            if let Err(errno) = ready {
-                return reply.send(Err(errno));
-            }
+            let path = match ready {
+                Ok(path) => path,
+                Err(errno) => return reply.send(Err(errno)),
+            };
             let hooked = Arc::clone(&this);
             let reply = and_then(reply, move |(entry, mut opened), reply: Reply<_>| {
                 hooked.touch(path.as_ref(), Touch::Changed);

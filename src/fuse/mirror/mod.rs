@@ -22,12 +22,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx};
+use rustix::fs::{CWD, Mode, OFlags, Statx};
 
 use self::nodes::{Node, Nodes, Open, where_is};
 use self::opens::Opens;
 use self::sync_pool::SyncPool;
-use super::errno::{BROKEN, of_io, of_system};
+use super::errno::{BROKEN, of_system};
 use super::estate::{self, Estate, Kept};
 use super::filesystem::{Answer, Caller, Entry, Ino, Io, Opened};
 use super::hidden;
@@ -134,47 +134,47 @@ impl Mirror {
     }
 
     /// A path of this file now. `None` for the root, for a file without a name, and for names that
-    /// a volume cannot have. An error: it has a name that cannot be found, as the disk fails.
+    /// a volume cannot have. An error: the disk fails, and nobody knows.
     pub fn path(&self, ino: Ino) -> Answer<Option<RelPath>> {
         let node = self.nodes.get(ino)?;
         let root = where_is(&self.directory).ok_or(BROKEN)?;
-        let real = rustix::fs::fstat(&*node.file).map_err(of_system)?;
+        let real = stat::stat(&*node.file)?;
+        let file = stat::identity(&real);
         let placed = node.by_place(|path| {
             let path = path.strip_prefix(&root).ok()?;
             // A file that is held has a second name there, which is nobody's but ours.
             let path = Some(path).filter(|path| !path.starts_with(hidden::NAME))?;
             let path = RelPath::new(path.to_str()?)?;
             // The name may be removed, and may be another file's by now.
-            let flags = AtFlags::SYMLINK_NOFOLLOW;
-            let named = rustix::fs::statat(&self.directory, path.as_str(), flags).ok()?;
-            (named.st_ino == real.st_ino && named.st_dev == real.st_dev).then_some(path)
+            match stat::named(&self.directory, path.as_str()) {
+                Ok(named) => (named == Some(file)).then_some(Ok(path)),
+                Err(errno) => Some(Err(errno)),
+            }
         });
-        if placed.is_some() || !self.inherited || real.st_nlink == 0 {
-            return Ok(placed);
+        if placed.is_some() || !self.inherited || real.stx_nlink == 0 {
+            return placed.transpose();
         }
-        let found = search::find(&self.directory, (real.st_dev, real.st_ino)).map_err(|error| {
+        let found = search::find(&self.directory, file, real.stx_nlink).inspect_err(|errno| {
             tracing::error!(
-                inode = real.st_ino,
+                inode = file.1,
                 "a file that was open when the daemon died has a name that is not to be found, as \
-                 the directory cannot be listed: {error}. Nothing is lost: what is written to it \
+                 the directory cannot be listed: {errno}. Nothing is lost: what is written to it \
                  waits for the next look round everything, and a sync that has to reach the store \
                  fails until then"
             );
-            of_io(&error)
         })?;
         let Some(found) = found else { return Ok(None) };
         node.named_too(open_path(&self.directory, found.as_ref())?);
         Ok(found.to_str().and_then(RelPath::new))
     }
 
-    /// The path of a name in this directory, if a volume can have it. Where a directory is, the
-    /// system always knows.
-    pub fn child(&self, parent: Ino, name: &OsStr) -> Option<RelPath> {
-        let name = name.to_str()?;
+    /// The path of a name in this directory, if a volume can have it. An error as of [`Self::path`].
+    pub fn child(&self, parent: Ino, name: &OsStr) -> Answer<Option<RelPath>> {
+        let Some(name) = name.to_str() else { return Ok(None) };
         if parent == Ino::ROOT {
-            return RelPath::new(name);
+            return Ok(RelPath::new(name));
         }
-        self.path(parent).ok()??.join(name)
+        Ok(self.path(parent)?.and_then(|parent| parent.join(name)))
     }
 
     /// How the file of this device and inode is open for writing through the mount.

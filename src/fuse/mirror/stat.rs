@@ -5,6 +5,8 @@ use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, Dev, Statx, StatxFlags, Timespec, UTIME_NOW, UTIME_OMIT};
+use rustix::io::Errno;
+use rustix::path::Arg;
 
 use crate::fuse::errno::of_system;
 use crate::fuse::filesystem::{Answer, Attr, Ino, Stamp};
@@ -22,6 +24,15 @@ pub(super) type Identity = (u64, u64);
 /// What the file behind this descriptor is now.
 pub(super) fn stat(file: impl AsFd) -> Answer<Statx> {
     rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS).map_err(of_system)
+}
+
+/// Which file has this name; `None` if there is none.
+pub(super) fn named(directory: impl AsFd, name: impl Arg) -> Answer<Option<Identity>> {
+    match rustix::fs::statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::INO) {
+        Ok(stat) => Ok(Some(identity(&stat))),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(error) => Err(of_system(error)),
+    }
 }
 
 pub(super) fn identity(stat: &Statx) -> Identity {

@@ -19,6 +19,8 @@ mod tests;
 #[cfg(test)]
 mod traces;
 
+pub(super) use self::owes::owes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
@@ -31,15 +33,13 @@ use super::names::{Segment, SequencerFile, Table};
 use super::parts::{Parts, may_change, settled};
 use super::sequencer::{self, Log};
 use super::txnlog::{Record, What, read_records};
-use super::wanted::Wanted;
+use super::wanted::{self, Wanted};
 use super::{event, left_out, registry};
 
 /// Commits are published in pieces of so many at least…
 const PIECE_MIN: u64 = 64;
 /// …and a backlog in so many pieces at most, so that replicas see it grow.
 const PIECES_MAX: u64 = 256;
-
-pub(super) use self::owes::owes;
 
 pub(super) fn capture(look: &Look<'_>) -> io::Result<Plan> {
     let wanted = match look.scope {
@@ -48,11 +48,11 @@ pub(super) fn capture(look: &Look<'_>) -> io::Result<Plan> {
     };
     let mut capture = Capture::new(look);
     capture.tables(&wanted.tables)?;
-    if capture.has_change {
-        // A view can only be made over its table as it was: one that was made before the change, and
-        // that nobody had told of when this look began, comes first.
+    // A view can only be made over its table as it was: one that was made before a change, and that
+    // nobody had told of when this look began, comes first.
+    while std::mem::take(&mut capture.has_change) {
         let changes = std::mem::take(&mut capture.steps);
-        let mut new = Wanted::everything(look)?.tables;
+        let mut new = wanted::tables(look.files)?;
         new.retain(|table| !capture.has(&table.sequencer(SequencerFile::Log)));
         capture.tables(&new)?;
         capture.steps.extend(changes);
@@ -78,7 +78,8 @@ fn segment_of(table: &Table, record: &Record) -> Option<Segment> {
 struct Capture<'a> {
     look: &'a Look<'a>,
     steps: Vec<Step>,
-    problems: Vec<String>,
+    /// The tables that are held back, and why.
+    problems: BTreeMap<Table, io::Error>,
     left_out: Vec<LeftOut>,
     /// The sizes that files have once the steps so far count, where these change them.
     planned: BTreeMap<RelPath, u64>,
@@ -86,8 +87,7 @@ struct Capture<'a> {
     sealed: BTreeSet<Segment>,
     /// The steps change a table's structure or name, or remove one.
     has_change: bool,
-    /// How many commits the steps bring, and of which table last.
-    txns: u64,
+    /// Of which table commits were planned last, and up to which.
     last: Option<(Table, u64)>,
 }
 
@@ -96,12 +96,11 @@ impl<'a> Capture<'a> {
         Self {
             look,
             steps: Vec::new(),
-            problems: Vec::new(),
+            problems: BTreeMap::new(),
             left_out: Vec::new(),
             planned: BTreeMap::new(),
             sealed: BTreeSet::new(),
             has_change: false,
-            txns: 0,
             last: None,
         }
     }
@@ -110,25 +109,36 @@ impl<'a> Capture<'a> {
         let last = self.last.as_ref();
         let database = last.map(|(table, txn)| format!("{table} txn {txn}"));
         let backlog = self.steps.iter().map(Step::bytes).sum();
-        let Self { steps, problems, left_out, .. } = self;
+        let held_back = |(table, why)| format!("table {table} is held back: {why}");
+        let problems = self.problems.iter().map(held_back).collect();
+        let Self { steps, left_out, .. } = self;
         Plan { steps, database, backlog, problems, left_out }
     }
 
     /// Ships what the store lacks of these tables.
     fn tables(&mut self, tables: &BTreeSet<Table>) -> io::Result<()> {
         for table in tables {
-            let done = self.steps.len();
-            match self.table(table) {
-                Ok(()) => {}
+            let mut one = Capture::new(self.look);
+            match one.table(table) {
+                Ok(()) => self.absorb(one),
                 // One damaged table must not keep the others from the store.
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    self.steps.truncate(done);
-                    self.problems.push(format!("table {table} is held back: {error}"));
+                    self.problems.insert(table.clone(), error);
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Goes on with what was planned of another table.
+    fn absorb(&mut self, mut one: Capture<'_>) {
+        self.steps.append(&mut one.steps);
+        self.left_out.append(&mut one.left_out);
+        self.planned.append(&mut one.planned);
+        self.sealed.append(&mut one.sealed);
+        self.has_change |= one.has_change;
+        self.last = one.last.or(self.last.take());
     }
 
     /// Ships the commits that the store lacks of a table.
@@ -161,7 +171,6 @@ impl<'a> Capture<'a> {
             self.grow(&*log.file, &log.path, log.size(0))?;
         }
         if now > before {
-            self.txns += now - before;
             self.last = Some((table.clone(), now));
         }
         match sequencer::structure(files, table, &log)? {

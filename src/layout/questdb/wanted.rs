@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::layout::{Kind, Look};
+use crate::layout::{Files, Kind, Look};
 use crate::volume::{About, Content, RelPath};
 
 use super::names::{Name, Segment, SequencerFile, Table};
@@ -22,12 +22,8 @@ pub(super) struct Wanted {
 impl Wanted {
     /// All tables, and all segments that are open in the manifest.
     pub(super) fn everything(look: &Look<'_>) -> io::Result<Self> {
-        let mut wanted = Self { about: true, ..Self::default() };
-        for found in look.files.list(None)? {
-            if found.kind == Kind::Directory {
-                wanted.tables.extend(Table::parse(found.path.as_str()));
-            }
-        }
+        let tables = tables(look.files)?;
+        let mut wanted = Self { tables, about: true, ..Self::default() };
         for (path, file) in &look.shipped.files {
             if !matches!(file.content, Content::Open(_)) {
                 continue;
@@ -53,4 +49,10 @@ impl Wanted {
         }
         wanted
     }
+}
+
+/// All tables that have a directory.
+pub(super) fn tables(files: &dyn Files) -> io::Result<BTreeSet<Table>> {
+    let directories = files.list(None)?.into_iter().filter(|found| found.kind == Kind::Directory);
+    Ok(directories.filter_map(|found| Table::parse(found.path.as_str())).collect())
 }

@@ -90,14 +90,10 @@ impl Delivered {
         let made = ground.say(&statement).await;
         ground.root.set_last_id(ground.root.last_id()?.max(last).max(id))?;
         made.map_err(|error| match Trouble::from(error) {
-            Trouble::Later(why) if ground.without_base.contains(&self.table) => {
-                Trouble::Waits(format!(
-                    "{name} cannot be made while the server runs, as what it selects from changed \
-                     before: stop the server, wait until this says that it was made, and start it: \
-                     {why}"
-                ))
-            }
-            Trouble::Later(why) => Trouble::Waits(format!("{name} cannot be made yet: {why}")),
+            Trouble::Later(why) => Trouble::Waits(format!(
+                "{name} cannot be made yet: {why}. If that stays, stop the server: it is made then, \
+                 and there at the server's next start"
+            )),
             other => other,
         })?;
         ground.refresh()?;

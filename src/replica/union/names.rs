@@ -35,7 +35,7 @@ impl Union {
     /// The path of a name in this directory; `None` if no volume can have it.
     pub(super) fn child(&self, parent: Ino, name: &OsStr) -> Answer<Option<RelPath>> {
         if !nodes::is_ours(parent) {
-            return Ok(self.mirror.child(parent, name));
+            return self.mirror.child(parent, name);
         }
         match self.nodes.get(parent)? {
             Node::Directory(directory) => Ok(name.to_str().and_then(|name| directory.join(name))),

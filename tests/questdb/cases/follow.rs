@@ -1,6 +1,7 @@
 //! A replica follows, live, whatever the primary does to its tables.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client::Client;
@@ -199,6 +200,52 @@ fn a_view_is_made_before_its_base_changes() {
     settle(source);
     replica.view.remount();
     equal(source, replica.client());
+}
+
+#[test]
+fn a_view_whose_base_is_gone_is_there_at_the_servers_next_start() {
+    let Some(world) = World::new() else { return };
+    let (primary, mut replica) = pair(&world);
+    let source = primary.client();
+    table(source, "other");
+    equal(source, replica.client());
+    replica.view.kill();
+    replica.view.clear();
+    table(source, "base");
+    source.query(
+        "CREATE MATERIALIZED VIEW late WITH BASE base AS
+         (SELECT ts, count() c, sum(n) total FROM base SAMPLE BY 1h) PARTITION BY DAY",
+    );
+    settle(source);
+    source.query("DROP TABLE base");
+    wait_until("the server has removed its files", Duration::from_secs(60), || {
+        directory_of(primary.server.database(), "base").is_none()
+    });
+    replica.view.remount();
+    wait_until("it is told that the view waits", Duration::from_secs(60), || {
+        replica.view.word("/delivery/problems/0/problem").contains("late cannot be made yet")
+    });
+    rows(source, "other", 10);
+    wait_until("others go on", Duration::from_secs(60), || {
+        replica.client().number("SELECT count() FROM other") == 110
+    });
+    replica.server.stop();
+    wait_until("the view is made", Duration::from_secs(60), || {
+        directory_of(replica.server.database(), "late").is_some()
+    });
+    replica.server.start();
+    equal(source, replica.client());
+}
+
+/// The directory of a table, if there is one.
+fn directory_of(database: PathBuf, table: &str) -> Option<PathBuf> {
+    let names = fs::read_dir(database).expect("a database can be listed").flatten();
+    let is_it = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let rest = name.and_then(|name| name.strip_prefix(table)?.strip_prefix('~'));
+        rest.is_some_and(|id| id.parse::<u32>().is_ok()) && path.join("txn_seq/_txnlog").exists()
+    };
+    names.map(|entry| entry.path()).find(is_it)
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What may not go from the disk yet. Answers the database's calls, so it looks at one file only.
+//! What may not go from the disk yet. Asked before the database's own call goes on: looks at the
+//! one table that the file belongs to.
 
 use std::io;
 

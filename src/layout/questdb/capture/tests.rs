@@ -166,6 +166,22 @@ fn a_small_segment_stays_in_its_batches_and_so_does_one_that_was_not_closed() {
 }
 
 #[test]
+fn of_a_table_that_is_held_back_nothing_is_sealed_either() {
+    let (mut server, mut store) = (Server::new(), shipping());
+    server.make_table("a~1");
+    let segment = segment("a~1", 1, 0);
+    server.commit(&segment, 10);
+    ship_all(&mut store, &server, "a~1");
+    server.commit(&segment, 5_000);
+    server.close(&segment);
+    server.change("a~1", b"add column");
+    server.files.remove("a~1/txn_seq/_txnlog.meta.d");
+    let plan = store.plan(&server.files);
+    assert_eq!(plan.problems.len(), 1);
+    assert_eq!(plan.steps, []);
+}
+
+#[test]
 fn a_structure_is_shipped_whole_or_not_at_all() {
     let (mut server, mut store) = (Server::new(), shipping());
     server.make_table("a~1");
