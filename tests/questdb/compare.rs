@@ -17,6 +17,8 @@ pub(crate) struct Progress {
     /// The last one that it knows of.
     pub(crate) known: u64,
     pub(crate) suspended: bool,
+    /// Why it is.
+    pub(crate) why: String,
 }
 
 /// How far a server is with each of its tables, by name.
@@ -25,11 +27,12 @@ pub(crate) fn progress(client: Client) -> Result<BTreeMap<String, Progress>, Str
         "SELECT name, writerTxn, sequencerTxn, suspended, errorTag, errorMessage FROM wal_tables()",
     )?;
     let tables = rows.iter().filter_map(|row| {
-        let [name, applied, known, suspended, ..] = row.as_slice() else { return None };
+        let [name, applied, known, suspended, _, why] = row.as_slice() else { return None };
         let progress = Progress {
             applied: applied.as_u64().unwrap_or(0),
             known: known.as_u64().unwrap_or(0),
             suspended: suspended.as_bool().unwrap_or(false),
+            why: word(why),
         };
         Some((word(name), progress))
     });

@@ -13,7 +13,7 @@
 //! | [`delivery`] | how a server on a replica takes the WAL in |
 //! | [`settings`] | what a server's settings should be |
 //! | `sequencer`, `parts` | those files on the disk, against what the manifest has |
-//! | `wanted`, `capture` | what the store lacks, in the order in which replicas may see it |
+//! | `wanted`, `capture` | what the store lacks, in the order in which replicas may see it, and what may not go yet |
 //! | `left_out` | what is never shipped |
 //! | `bytes` | numbers as QuestDB stores them |
 //!

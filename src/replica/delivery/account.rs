@@ -48,7 +48,13 @@ pub(super) fn describe(
         table: it.table.to_string(),
         problem: trouble.to_string(),
     });
-    let suspended = tables.values().filter(|it| it.suspended).map(|it| {
+    let resume = |it: &Delivered| {
+        let why = it.suspended.as_ref()?;
+        let problem = format!("the database suspended it, resume it once that is mended: {why}");
+        Some(TableProblem { table: it.table.to_string(), problem })
+    };
+    let problems = problems.chain(tables.values().filter_map(resume));
+    let suspended = tables.values().filter(|it| it.suspended.is_some()).map(|it| {
         let name = ground.entry(&it.table).map(|entry| entry.name.clone());
         name.unwrap_or_else(|| it.table.to_string())
     });

@@ -1,6 +1,6 @@
 //! What all tables of a delivery share.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::root::Root;
 use super::segments::Window;
 use super::versions::Versions;
 
-/// How old an answer about suspended tables may be.
+/// How old an answer about the tables that the server found may be.
 const FRESH: Duration = Duration::from_millis(500);
 /// How often to look whether the registry is another file.
 const REGISTRY: Duration = Duration::from_secs(1);
@@ -39,8 +39,6 @@ pub(super) struct Ground {
     /// and its registry does not name them.
     found: BTreeMap<String, Entry>,
     found_asked: Option<(u64, Instant)>,
-    /// The names of the suspended tables, and when that was asked.
-    suspended: Option<(Instant, HashSet<String>)>,
     /// Views that were waited for in vain.
     pub(super) without_base: HashSet<Table>,
     /// How long the server keeps a sequencer open that nobody uses.
@@ -60,7 +58,6 @@ impl Ground {
             registry_read: None,
             found: BTreeMap::new(),
             found_asked: None,
-            suspended: None,
             without_base: HashSet::new(),
             closes_after: None,
         }
@@ -136,24 +133,18 @@ impl Ground {
         }
     }
 
-    /// Whether the server suspended this table; asks if it is not known freshly.
-    pub(super) async fn is_suspended(&mut self, name: &str) -> Result<bool, AgentError> {
-        let now = Instant::now();
-        if self.suspended.as_ref().is_none_or(|(then, _)| now - *then >= FRESH) {
-            let Some(agent) = &mut self.agent else { return Ok(false) };
-            let rows = agent.run(statements::SUSPENDED).await?;
-            let names = rows.into_iter().filter_map(|row| match &row[..] {
-                [Some(name), Some(yes)] if yes.starts_with('t') => Some(name.clone()),
-                _ => None,
-            });
-            self.suspended = Some((now, names.collect()));
-        }
-        Ok(self.suspended.as_ref().is_some_and(|(_, names)| names.contains(name)))
-    }
-
-    /// Asks anew the next time.
-    pub(super) fn forget_suspended(&mut self) {
-        self.suspended = None;
+    /// The tables that the server suspended, by name, each with its reason. Not kept: to tell the
+    /// server of news would resume one that it has suspended since.
+    pub(super) async fn suspended(&mut self) -> Result<HashMap<String, String>, AgentError> {
+        let Some(agent) = &mut self.agent else { return Ok(HashMap::new()) };
+        let rows = agent.run(statements::SUSPENDED).await?;
+        let suspended = rows.into_iter().filter_map(|row| match &row[..] {
+            [Some(name), Some(yes), why] if yes.starts_with('t') => {
+                Some((name.clone(), why.clone().unwrap_or_else(|| NO_REASON.to_owned())))
+            }
+            _ => None,
+        });
+        Ok(suspended.collect())
     }
 
     /// After how long the server has surely closed a sequencer that nobody uses.
@@ -175,6 +166,9 @@ impl Ground {
 const MARGIN: Duration = Duration::from_secs(1);
 /// Where the server cannot be asked: its own defaults.
 const UNKNOWN: Duration = Duration::from_secs(500);
+
+/// What a server that was restarted since says.
+const NO_REASON: &str = "the server keeps no reason";
 
 /// What a delivery without them says.
 pub(super) const NO_CREDENTIALS: &str =

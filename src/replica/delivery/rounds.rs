@@ -137,7 +137,6 @@ impl Rounds {
             return debug!("the server went away at once: {error}");
         }
         self.connections = connections;
-        self.ground.forget_suspended();
         for (table, delivered) in &mut self.tables {
             if delivered.here.is_some_and(|here| here.applied < here.published) {
                 delivered.nudge = Nudge::Due;
@@ -189,22 +188,21 @@ impl Rounds {
         if due.is_empty() || !self.ground.is_connected().await {
             return;
         }
+        let suspended = match self.ground.suspended().await {
+            Ok(suspended) => suspended,
+            Err(error) => return debug!("who is suspended is not known: {error}"),
+        };
         let (mut told, mut statements) = (Vec::new(), Vec::new());
         for table in due {
-            let Some(entry) = self.ground.entry(&table).cloned() else { continue };
-            let suspended = match self.ground.is_suspended(&entry.name).await {
-                Ok(suspended) => suspended,
-                Err(error) => return debug!("who is suspended is not known: {error}"),
-            };
+            let Some(name) = self.ground.entry(&table).map(|entry| &entry.name) else { continue };
             let Some(delivered) = self.tables.get_mut(&table) else { continue };
-            if delivered.suspended != suspended {
-                delivered.suspended = suspended;
-                if suspended {
-                    warn!(table = %table, "the database suspended the table: waiting until it is resumed");
-                }
+            let why = suspended.get(name);
+            if let Some(why) = why.filter(|why| delivered.suspended.as_ref() != Some(*why)) {
+                warn!(table = %table, "the database suspended the table, waiting until it is resumed: {why}");
             }
+            delivered.suspended = why.cloned();
             delivered.nudge = Nudge::Told(Some(Instant::now()));
-            if let Some(nudge) = delivered.kind.nudge(&entry.name).filter(|_| !suspended) {
+            if let Some(nudge) = delivered.kind.nudge(name).filter(|_| why.is_none()) {
                 statements.push(nudge);
                 told.push(table);
             }

@@ -22,7 +22,8 @@ use super::trouble::Trouble;
 
 /// How many commits to look at together.
 const RECORDS: u64 = 4096;
-/// A server that has not applied what it was nudged for by then is nudged again.
+/// A server that has not applied what it was nudged for by then is nudged again, and asked again
+/// for a table that it suspended.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What comes next for a table.
@@ -50,8 +51,8 @@ pub(super) struct Delivered {
     pub(super) nudge: Nudge,
     /// Since when its next change waits for a view over it.
     pub(super) waits_for_view: Option<Instant>,
-    /// The database suspended it.
-    pub(super) suspended: bool,
+    /// The database suspended it, and why.
+    pub(super) suspended: Option<String>,
     /// Why it does not go on.
     pub(super) trouble: Option<Trouble>,
     /// Since when it does not.
@@ -104,7 +105,7 @@ impl Delivered {
             rename: Rename::default(),
             nudge: Nudge::Told(None),
             waits_for_view: None,
-            suspended: false,
+            suspended: None,
             trouble: None,
             since: None,
             again: None,
@@ -187,7 +188,7 @@ impl Delivered {
     ) -> Result<Next, Trouble> {
         loop {
             let Some(here) = self.here else { return Ok(Next::Soon) };
-            if self.suspended || self.rename.is_held() {
+            if self.suspended.is_some() || self.rename.is_held() {
                 return Ok(Next::Soon);
             }
             if here.published >= log.txns {
@@ -232,11 +233,13 @@ impl Delivered {
         }
     }
 
-    /// Whether the server was told of what it has not applied, and long ago.
+    /// Whether the server was told of what it has not applied, or was asked whether the table is
+    /// still suspended, and long ago.
     pub(super) fn is_overdue(&self) -> bool {
         let behind = self.here.is_some_and(|here| here.applied < here.published);
         let long_ago = |then: Option<Instant>| then.is_none_or(|then| then.elapsed() >= PATIENCE);
-        behind && matches!(self.nudge, Nudge::Told(then) if long_ago(then))
+        (behind || self.suspended.is_some())
+            && matches!(self.nudge, Nudge::Told(then) if long_ago(then))
     }
 
     /// The first of these records that gives the table a name which the server does not know.

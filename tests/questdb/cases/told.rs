@@ -109,3 +109,37 @@ fn settings_that_break_replication_are_told_at_the_mount() {
     let said = replica.view.said();
     assert!(words.iter().all(|word| said.contains(word)), "{said}");
 }
+
+#[test]
+fn a_table_that_the_server_suspended_is_told_with_its_reason_and_waits_until_it_is_resumed() {
+    let Some(world) = World::new() else { return };
+    let (primary, mut replica) = pair(&world);
+    replica.server.stop();
+    replica.server.configure("dev.mode.enabled=true");
+    replica.server.start();
+    let source = primary.client();
+    for name in ["one", "two"] {
+        table(source, name);
+    }
+    equal(source, replica.client());
+    let say = |statement: &str| {
+        let said = as_user(replica.client(), AGENT, &[statement]).expect("the agent may come in");
+        said[0].as_ref().map(|_| ()).expect("it may say so");
+    };
+    say("ALTER TABLE one SUSPEND WAL WITH 24, 'a disk of the test is full'");
+    for name in ["one", "two"] {
+        rows(source, name, 10);
+    }
+    settle(source);
+    tells(&replica.view, &["\"suspended\":[\"one\"]", "a disk of the test is full"]);
+    let count = |name: &str| replica.client().number(&format!("SELECT count() FROM {name}"));
+    wait_until("the other one goes on", Duration::from_secs(30), || count("two") == 110);
+    assert_eq!(count("one"), 100, "what the server suspended is not resumed by walfs");
+    say("ALTER TABLE one RESUME WAL");
+    equal(source, replica.client());
+    rows(source, "one", 10);
+    equal(source, replica.client());
+    wait_until("it is told no more", Duration::from_secs(30), || {
+        !replica.view.status().to_string().contains("a disk of the test is full")
+    });
+}

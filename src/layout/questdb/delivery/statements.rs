@@ -16,8 +16,8 @@ pub enum Kind {
     View,
 }
 
-/// Asks which tables are suspended: name, `t` or `f`.
-pub const SUSPENDED: &str = "SELECT name, suspended FROM wal_tables()";
+/// Asks which tables are suspended: name, `t` or `f`, and why.
+pub const SUSPENDED: &str = "SELECT name, suspended, errorMessage FROM wal_tables()";
 
 impl Kind {
     /// What the registry calls it; `None` if it has no WAL.
