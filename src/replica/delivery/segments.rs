@@ -52,10 +52,12 @@ struct Placed {
     files: BTreeMap<String, Arc<volume::File>>,
     /// Up to which event the server may read, and where that ends.
     events: Option<(u32, u64)>,
+    /// How many rows those events bring.
+    rows: u64,
     bytes: u64,
     /// The last commit that needs it.
     last: u64,
-    /// The length up to which blocks were given back.
+    /// Bytes of blocks that were given back.
     freed: u64,
 }
 
@@ -139,10 +141,11 @@ impl Segments {
         write_where_different(&file, start, &bytes)?;
         let index = root.owner.open(&place.join("_event.i"))?;
         write_where_different(&index, ends.start * 8, &ends_bytes)?;
-        lengths::check(&place, first.into(), piece.event.into())
+        let rows = lengths::check(&place, first.into(), piece.event.into())
             .map_err(|lack| Trouble::Gap(format!("{segment}: {lack}")))?;
         file.write_all_at(&piece.event.to_le_bytes(), 0)?;
         placed.events = Some((piece.event, end));
+        placed.rows = placed.rows.max(rows);
         Ok(())
     }
 
@@ -171,7 +174,8 @@ impl Segments {
         Ok(())
     }
 
-    /// Gives back the blocks of what was applied in segments that may still grow.
+    /// Gives back the blocks of what was applied in segments that may still grow. What is in place
+    /// and not shown yet waits for its commit: it stays.
     pub(super) fn free(
         &mut self,
         (root, window): (&Root, &mut Window),
@@ -183,17 +187,20 @@ impl Segments {
                 continue;
             }
             let place = root.wal(table).join(format!("wal{wal}")).join(segment.to_string());
-            for (name, file) in placed.files.iter().filter(|(name, _)| *name != "_meta") {
-                let len = file.size.saturating_sub(STAYS);
+            let columns = lengths::columns(&place, placed.rows).map_err(io::Error::other)?;
+            let mut freed = 0;
+            for (name, applied) in columns {
+                let len = applied.saturating_sub(STAYS);
                 let len = len - len % 4096;
                 if len > 0 {
                     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
                     let file = File::options().write(true).open(place.join(name))?;
                     rustix::fs::fallocate(&file, flags, 0, len)?;
+                    freed += len;
                 }
             }
-            window.used = window.used.saturating_sub(placed.bytes - placed.freed);
-            placed.freed = placed.bytes;
+            window.used = window.used.saturating_sub(freed.saturating_sub(placed.freed));
+            placed.freed = placed.freed.max(freed);
         }
         Ok(())
     }

@@ -44,7 +44,12 @@ fn log(commits: u64) -> Vec<u8> {
 
 /// An event of a segment of the only writer.
 fn event_record(segment: u32, event: u32, time: u64) -> Vec<u8> {
-    let place = [1, segment, event].map(u32::to_le_bytes).concat();
+    event_of((1, segment), event, time)
+}
+
+/// An event of a segment of this writer.
+fn event_of((wal, segment): (u32, u32), event: u32, time: u64) -> Vec<u8> {
+    let place = [wal, segment, event].map(u32::to_le_bytes).concat();
     [&0_u64.to_le_bytes()[..], &place, &time.to_le_bytes()].concat()
 }
 
@@ -85,20 +90,20 @@ impl World {
         let first = made("txn_seq/_meta.0");
         let (name, content) = (path(&format!("{table}/txn_seq/_meta.0")), Bytes::from(first));
         self.lab.edit(Edit::Set { path: name, content });
-        self.segment(table, 0, events);
+        self.segment(table, (1, 0), events);
         self.write(table, "txn_seq/_txnlog", &log(commits));
         self.lab.publish().await;
     }
 
     /// The writer goes on in its next segment, with the next commit after so many.
     async fn goes_on(&mut self, table: &str, commits: u64) {
-        self.segment(table, 1, 1);
+        self.segment(table, (1, 1), 1);
         self.write(table, "txn_seq/_txnlog", &[log(commits), event_record(1, 0, 200)].concat());
         self.lab.publish().await;
     }
 
-    /// A segment of the only writer: one row per event.
-    fn segment(&mut self, table: &str, segment: u32, events: u64) {
+    /// A segment of a writer: one row per event.
+    fn segment(&mut self, table: &str, (wal, segment): (u32, u32), events: u64) {
         let number = |value: u64| value.to_le_bytes();
         let (mut ts, mut v, mut ends) = (Vec::new(), Vec::new(), number(8).to_vec());
         let mut event = [u32::try_from(events - 1).unwrap().to_le_bytes(), [0; 4]].concat();
@@ -118,7 +123,7 @@ impl World {
         for (file, bytes) in
             [("_meta", meta), ("ts.d", ts), ("v.d", v), ("_event.i", ends), ("_event", event)]
         {
-            self.write(table, &format!("wal1/{segment}/{file}"), &bytes);
+            self.write(table, &format!("wal{wal}/{segment}/{file}"), &bytes);
         }
     }
 
@@ -151,10 +156,15 @@ impl World {
 
     /// A walfs that starts here.
     async fn start(&self) -> (Reader, Rounds, Arc<Account>) {
+        self.start_with(1 << 20).await
+    }
+
+    /// The same with so much room for segments.
+    async fn start_with(&self, window: u64) -> (Reader, Rounds, Arc<Account>) {
         let reader = self.lab.started().await;
         let root = Root::open(&self.database, VOLUME).unwrap();
         let (news, account) = (Arc::<News>::default(), Arc::<Account>::default());
-        let ground = Ground::new(root, 1 << 20, None);
+        let ground = Ground::new(root, window, None);
         let mut rounds = Rounds::new(ground, Arc::clone(&reader.shown), news, Arc::clone(&account));
         rounds.begin();
         rounds.round().await.unwrap();
@@ -299,6 +309,46 @@ async fn what_was_applied_and_cannot_grow_is_removed() {
     rounds.round().await.unwrap();
     assert!(!world.file("plain~3/wal1").is_symlink());
     assert!(!world.file(".walfs/wal/plain~3/wal1").exists());
+}
+
+#[tokio::test]
+async fn where_room_is_needed_rows_that_wait_for_their_commit_stay() {
+    const SHOWN: u32 = 3000;
+    const ALL: u32 = 6000;
+    let mut world = World::new().await;
+    world.commits("plain~3", SHOWN.into(), ALL.into()).await;
+    let (mut reader, mut rounds, _account) = world.start_with(1).await;
+    world.applied("plain~3", SHOWN.into());
+    // Two other writers go on, and there is room for one of them.
+    for wal in [2, 3] {
+        world.segment("plain~3", (wal, 0), 1);
+    }
+    let others = [2, 3].map(|wal| event_of((wal, 0), 0, 200)).concat();
+    let mut log = [log(SHOWN.into()), others].concat();
+    world.write("plain~3", "txn_seq/_txnlog", &log);
+    world.lab.publish().await;
+    reader.follower.step().await;
+    rounds.begin();
+    rounds.round().await.unwrap();
+    let shown = u64::from(SHOWN);
+    assert_eq!(world.published("plain~3"), shown + 1);
+    assert_eq!(world.number("plain~3/wal1/0/v.d", 0), 0);
+    assert_eq!(world.number("plain~3/wal1/0/v.d", 8), 0, "what was applied was given back");
+    // Then the first one's rows get their commits.
+    log.extend((SHOWN..ALL).flat_map(|event| event_record(0, event, 300)));
+    world.write("plain~3", "txn_seq/_txnlog", &log);
+    world.lab.publish().await;
+    reader.follower.step().await;
+    rounds.begin();
+    for txn in [shown + 1, shown + 2] {
+        world.applied("plain~3", txn);
+        rounds.round().await.unwrap();
+    }
+    assert_eq!(world.published("plain~3"), u64::from(ALL) + 2);
+    for row in [shown, shown + 1, shown + 100, u64::from(ALL) - 1] {
+        assert_eq!(world.number("plain~3/wal1/0/v.d", row * 8), row * 3, "row {row}");
+        assert_eq!(world.number("plain~3/wal1/0/ts.d", row * 16 + 8), row, "row {row}");
+    }
 }
 
 #[tokio::test]
