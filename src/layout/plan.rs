@@ -110,6 +110,12 @@ pub enum Step {
         /// Its name on the disk.
         to: RelPath,
     },
+    /// Nothing is shipped, but this file is durable on this disk before later steps count: they
+    /// rely on what the database remembers in it.
+    Rely {
+        /// Which.
+        path: RelPath,
+    },
 }
 
 impl Step {
@@ -119,7 +125,7 @@ impl Step {
             Self::Tail { len, .. } => *len,
             Self::Seal { files } => files.iter().map(|(_, size)| size).sum(),
             Self::Pointer { content, .. } => u64::try_from(content.len()).unwrap_or(u64::MAX),
-            Self::Remove { .. } | Self::Rename { .. } => 0,
+            Self::Remove { .. } | Self::Rename { .. } | Self::Rely { .. } => 0,
         }
     }
 }

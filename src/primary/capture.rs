@@ -157,6 +157,7 @@ impl Work {
                 }
                 Step::Seal { files } => paths.extend(files.iter().map(|(path, _)| path.clone())),
                 Step::Rename { from, to } => paths.extend([from.clone(), to.clone()]),
+                Step::Rely { .. } => {}
             }
         }
         paths
@@ -231,6 +232,7 @@ impl Draft {
                 self.reads.name(&to);
                 Edit::Rename { from, to }
             }
+            Step::Rely { path } => return rely(&path, identities, sources.disk),
         };
         self.push(edit);
         Ok(Taken::Whole)
@@ -241,7 +243,7 @@ impl Draft {
         let least = match step {
             Step::Tail { len, .. } => BLOCK.min(*len),
             Step::Pointer { content, .. } => length(content.len()),
-            Step::Seal { .. } | Step::Remove { .. } | Step::Rename { .. } => 0,
+            Step::Seal { .. } | Step::Remove { .. } | Step::Rename { .. } | Step::Rely { .. } => 0,
         };
         let room = batch_max.saturating_sub(self.weight + EDIT_WEIGHT);
         if self.edits.is_empty() { Some(room.max(least)) } else { (room >= least).then_some(room) }
@@ -324,6 +326,15 @@ impl Draft {
         let Self { edits, payload, reads, bodies, bytes, .. } = self;
         (Cut { edits, payload: payload.freeze(), database, bodies, bytes }, reads)
     }
+}
+
+/// Makes a file durable, and its name.
+fn rely(path: &RelPath, identities: &Identities, disk: &dyn Disk) -> io::Result<Taken> {
+    if disk.sync(path)?.is_none_or(|id| !identities.agree(path, id)) {
+        return Ok(Taken::Moved);
+    }
+    disk.sync_names(path.parent().as_ref())?;
+    Ok(Taken::Whole)
 }
 
 impl Range {

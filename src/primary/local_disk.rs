@@ -88,11 +88,15 @@ impl LocalDisk {
         found(path, stat, self.writers.write(id(stat)))
     }
 
-    /// The file that counts under this name: the one held longest, else the plain one.
+    /// The file that counts under this name: the one held longest, else the plain one. What loses
+    /// its name between these two looks was held before that.
     fn current(&self, path: &RelPath) -> io::Result<Option<std::fs::File>> {
-        match self.held.oldest(path)? {
-            Some(held) => Ok(Some(held)),
-            None => self.beneath.open(Some(path)),
+        if let Some(held) = self.held.oldest(path)? {
+            return Ok(Some(held));
+        }
+        match self.beneath.open(Some(path))? {
+            Some(plain) => Ok(Some(plain)),
+            None => self.held.oldest(path),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The log is read first: everything up to its last commit is in the files then, because the
 //! database fills a segment, then its events, then the log, and the log's count last. Shipped is in
-//! the same order: columns, index of events, events, changes of structure, and the log's records.
+//! the same order: columns, events, their index, changes of structure, and the log's records.
 //! The bytes are the files' own, so that a count in a header may be ahead of what was shipped: how
 //! many commits the volume has, the sizes of the logs say.
 //!
@@ -10,10 +10,15 @@
 //! events tell: then its writer cut and closed it. One that a crash left uncut stays open, and so
 //! does a small one, which is not worth an object of its own; nothing of them is missing.
 //!
+//! The server counts the numbers that it gives to tables and to writers in files which it never
+//! makes durable. If it gave one again after a power loss, the store would have other commits under
+//! it: so these files are made durable before the first commit that relies on them is shipped.
+//!
 //! What was gone before the volume began (the purge of applied WAL) is not told here: only a
 //! replica knows whether it needs it. What goes later is held until it is shipped.
 
 mod owes;
+mod pointers;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -27,7 +32,7 @@ use std::io;
 use crate::layout::shipped::{Shipped, differing, tails};
 use crate::layout::{Look, OpenFile, Plan, Scope, Step};
 use crate::volume::edit::BLOCK;
-use crate::volume::{About, LeftOut, RelPath};
+use crate::volume::{LeftOut, RelPath};
 
 use super::names::{Segment, SequencerFile, Table};
 use super::parts::{Parts, may_change, settled};
@@ -131,6 +136,15 @@ impl<'a> Capture<'a> {
         Ok(())
     }
 
+    /// What follows counts on what the server remembers in this file.
+    fn rely(&mut self, path: RelPath) -> io::Result<()> {
+        if self.look.files.open(&path)?.is_none() {
+            return Err(invalid(format!("{path} is not there")));
+        }
+        self.steps.push(Step::Rely { path });
+        Ok(())
+    }
+
     /// Goes on with what was planned of another table.
     fn absorb(&mut self, mut one: Capture<'_>) {
         self.steps.append(&mut one.steps);
@@ -156,6 +170,9 @@ impl<'a> Capture<'a> {
         let is_new = !shipped.files.contains_key(&log.path);
         if is_new && !sequencer::is_made(files, table)? {
             return Ok(());
+        }
+        if is_new {
+            self.rely(RelPath::new(registry::LAST_ID).expect("a name is a path"))?;
         }
         if is_new || matches!(scope, Scope::All) {
             self.constants(table)?;
@@ -198,6 +215,9 @@ impl<'a> Capture<'a> {
                 What::Change => structure = Some(record.structure),
                 What::Drop => {}
             }
+        }
+        if records.iter().any(|record| matches!(record.what, What::Event { txn: 0, .. })) {
+            self.rely(sequencer::last_wal(table))?;
         }
         for (segment, last) in &segments {
             let statements = self.segment(segment, *last)?;
@@ -243,8 +263,9 @@ impl<'a> Capture<'a> {
                 self.grow(&*file, &path, size)?;
             }
         }
-        self.grow(&*parts.index.1, &parts.index.0, events.index_len)?;
+        // What the index tells of is taken for shipped if a plan ends early: events come before it.
         self.grow(&*parts.events.1, &parts.events.0, events.len)?;
+        self.grow(&*parts.index.1, &parts.index.0, events.index_len)?;
         Ok(events.statements)
     }
 
@@ -263,7 +284,13 @@ impl<'a> Capture<'a> {
         if self.sealed.contains(segment) {
             return Ok(());
         }
-        let Some(parts) = Parts::open(self.look.files, segment)? else { return Ok(()) };
+        let parts = match Parts::open(self.look.files, segment) {
+            Ok(Some(parts)) => parts,
+            Ok(None) => return Ok(()),
+            // Whether its commits are held back for that, the log says.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(()),
+            Err(error) => return Err(error),
+        };
         if Shipped::of(self.look.shipped, &parts.events.0).is_sealed() {
             return Ok(());
         }
@@ -285,47 +312,6 @@ impl<'a> Capture<'a> {
             self.grow(&*file, &path, size)?;
         }
         Ok(())
-    }
-
-    /// Ships what is written once, when a table is made.
-    fn constants(&mut self, table: &Table) -> io::Result<()> {
-        for file in [SequencerFile::FirstMeta, SequencerFile::MatView, SequencerFile::View] {
-            let path = table.sequencer(file);
-            if let Some(content) = sequencer::read_small(self.look.files, &path)? {
-                self.set(path, content);
-            }
-        }
-        Ok(())
-    }
-
-    /// Ships the table's structure, if it can be had in one piece and is that of the last commit.
-    fn meta(&mut self, table: &Table, structure: u64) -> io::Result<()> {
-        let path = table.sequencer(SequencerFile::Meta);
-        if sequencer::has_meta(self.look.shipped, &path, structure) {
-            return Ok(());
-        }
-        if let Some(content) = sequencer::read_meta(self.look.files, &path, structure)? {
-            self.set(path, content);
-        }
-        Ok(())
-    }
-
-    /// Ships what walfs itself has to say, if it is still here.
-    fn about(&mut self) -> io::Result<()> {
-        let path = About::path();
-        let content = sequencer::read_small(self.look.files, &path)?;
-        if let Some(content) = content {
-            self.set(path, content);
-        } else if self.look.shipped.files.contains_key(&path) {
-            self.steps.push(Step::Remove { path });
-        }
-        Ok(())
-    }
-
-    fn set(&mut self, path: RelPath, content: bytes::Bytes) {
-        if Shipped::of(self.look.shipped, &path).pointer() != Some(&content) {
-            self.steps.push(Step::Pointer { path, content });
-        }
     }
 
     /// The table has no log on the disk. If the server does not know it any more, the volume

@@ -71,7 +71,7 @@ pub struct Questdb;
 impl Questdb {
     /// Whether these files are a `db/`.
     pub fn recognises(files: &dyn Files) -> io::Result<bool> {
-        let names = ["_tab_index.d", "_upgrade.d"];
+        let names = [registry::LAST_ID, "_upgrade.d"];
         let found = files.list(None)?;
         Ok(names.iter().all(|name| found.iter().any(|found| found.path.as_str() == *name)))
     }

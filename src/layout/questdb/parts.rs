@@ -24,7 +24,8 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// The files of this segment; `None` if they are not there, or being made.
+    /// The files of this segment; `None` if they are not there, or being made. A structure that is
+    /// torn is an error: commits without it would be shipped without their rows.
     pub(super) fn open(files: &dyn Files, segment: &Segment) -> io::Result<Option<Self>> {
         let open = |name: &str| -> io::Result<_> {
             let Some(path) = segment.file(name) else { return Ok(None) };
@@ -47,7 +48,9 @@ impl Parts {
         };
         match parsed {
             Ok(columns) => Ok(Some(Self { meta, columns, events, index })),
-            Err(Unknown::Torn) => Ok(None),
+            Err(Unknown::Torn) => {
+                Err(invalid(format!("{segment}/_meta is torn, which commits of it need")))
+            }
             Err(Unknown::Type { column, tag }) => Err(invalid(format!(
                 "column `{column}` has a type that this walfs does not know ({tag}): upgrade walfs"
             ))),

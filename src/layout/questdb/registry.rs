@@ -23,6 +23,10 @@ const RESERVED: usize = 64;
 /// A registry with a million tables is smaller.
 const MAX: u64 = 1 << 30;
 
+/// The file in which the server counts the ids that it gives to tables
+/// (`TableUtils.TAB_INDEX_FILE_NAME`).
+pub const LAST_ID: &str = "_tab_index.d";
+
 /// A table that is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

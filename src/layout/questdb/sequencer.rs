@@ -38,7 +38,13 @@ pub(super) fn open(files: &dyn Files, table: &Table) -> io::Result<Option<Log>> 
 
 /// Whether the sequencer of this table was made completely: this file is made last.
 pub(super) fn is_made(files: &dyn Files, table: &Table) -> io::Result<bool> {
-    Ok(files.open(&table.sequencer_file("_wal_index.d"))?.is_some())
+    Ok(files.open(&last_wal(table))?.is_some())
+}
+
+/// The file in which the server counts the numbers that it gives to the writers of this table
+/// (`WalUtils.WAL_INDEX_FILE_NAME`).
+pub(super) fn last_wal(table: &Table) -> RelPath {
+    table.sequencer_file("_wal_index.d")
 }
 
 /// How many commits the manifest has of a table whose log has this form.

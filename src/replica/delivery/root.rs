@@ -237,13 +237,13 @@ impl Root {
 
     /// The id that the next table will get, less one.
     pub(super) fn last_id(&self) -> io::Result<i64> {
-        let bytes = beginning(&self.path.join("_tab_index.d"), 8)?.unwrap_or_default();
+        let bytes = beginning(&self.path.join(registry::LAST_ID), 8)?.unwrap_or_default();
         Ok(crate::layout::questdb::bytes::i64_at(&bytes, 0).unwrap_or(0))
     }
 
     /// Sets it.
     pub(super) fn set_last_id(&self, id: i64) -> io::Result<()> {
-        let file = self.owner.open(&self.path.join("_tab_index.d"))?;
+        let file = self.owner.open(&self.path.join(registry::LAST_ID))?;
         file.write_all_at(&id.to_le_bytes(), 0)
     }
 

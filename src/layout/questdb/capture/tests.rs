@@ -63,7 +63,8 @@ fn ship_all(store: &mut Shipping, server: &Server, name: &str) -> Vec<Step> {
 fn a_commit_is_shipped_with_all_that_it_names() {
     let (mut server, mut store) = (Server::new(), shipping());
     server.make_table("a~1");
-    assert_eq!(ship_all(&mut store, &server, "a~1").len(), 3, "two structures and an empty log");
+    let steps = ship_all(&mut store, &server, "a~1").len();
+    assert_eq!(steps, 4, "the number it has, two structures, and an empty log");
     server.commit(&segment("a~1", 1, 0), 3);
     ship_all(&mut store, &server, "a~1");
     assert_eq!(check(&store, "a~1"), 1);
@@ -179,6 +180,62 @@ fn of_a_table_that_is_held_back_nothing_is_sealed_either() {
     let plan = store.plan(&server.files);
     assert_eq!(plan.problems.len(), 1);
     assert_eq!(plan.steps, []);
+}
+
+#[test]
+fn a_plan_that_was_cut_off_anywhere_is_made_up_for_by_the_next_look() {
+    let mut server = Server::new();
+    server.make_table("a~1");
+    for rows in [3, 4, 300] {
+        server.commit(&segment("a~1", 1, 0), rows);
+    }
+    let steps = shipping().plan(&server.files).steps;
+    for cut in 0..=steps.len() {
+        let mut store = shipping();
+        store.carry_out(&server.files, &steps[..cut]);
+        ship_all(&mut store, &server, "a~1");
+        assert_eq!(check(&store, "a~1"), 3, "cut off after {cut} steps");
+    }
+}
+
+#[test]
+fn what_the_server_counts_its_numbers_in_is_relied_on_where_they_are_new() {
+    let (mut server, mut store) = (Server::new(), shipping());
+    server.make_table("a~1");
+    server.commit(&segment("a~1", 1, 0), 3);
+    let mut relied = |server: &Server| {
+        let relied = |step: Step| match step {
+            Step::Rely { path } => Some(path.to_string()),
+            _ => None,
+        };
+        store.all(&server.files).steps.into_iter().map(relied).collect::<Vec<_>>()
+    };
+    let steps = relied(&server);
+    let [ids, wals] = ["_tab_index.d", "a~1/txn_seq/_wal_index.d"].map(|it| Some(it.to_owned()));
+    let shipped_first = steps.iter().take_while(|step| **step != wals);
+    assert_eq!(steps[0], ids, "before anything of the table");
+    assert_eq!(shipped_first.skip(1).flatten().count(), 0);
+    assert!(steps.iter().rposition(|step| *step == wals) < Some(steps.len() - 5));
+    server.commit(&segment("a~1", 1, 0), 3);
+    assert!(relied(&server).iter().all(Option::is_none), "the writer goes on");
+    server.commit(&segment("a~1", 2, 0), 3);
+    assert_eq!(relied(&server)[0], wals);
+}
+
+#[test]
+fn commits_of_a_segment_whose_structure_is_torn_are_held_back() {
+    let (mut server, mut store) = (Server::new(), shipping());
+    server.make_table("a~1");
+    let segment = segment("a~1", 1, 0);
+    server.commit(&segment, 3);
+    let whole = server.files.bytes("a~1/wal1/0/_meta").unwrap();
+    server.files.write("a~1/wal1/0/_meta", 0, &[0; 64]);
+    let plan = store.all(&server.files);
+    assert!(plan.steps.is_empty() && plan.problems[0].contains("torn"), "{plan:?}");
+    assert!(store.owes(&server.files, "a~1/wal1/0/v.d"));
+    server.files.write("a~1/wal1/0/_meta", 0, &whole);
+    ship_all(&mut store, &server, "a~1");
+    assert_eq!(check(&store, "a~1"), 1);
 }
 
 #[test]
