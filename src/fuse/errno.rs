@@ -14,6 +14,9 @@ pub const RESERVED: Errno = Errno::EPERM;
 /// Only ever of `read`: an error of `open` makes PostgreSQL stop.
 pub const UNREADABLE: Errno = Errno::EIO;
 
+/// The kernel refuses to do this file's i/o by itself, which the mount insists on.
+pub const NOT_PASSED: Errno = Errno::EIO;
+
 /// No room for more backlog.
 pub const FULL: Errno = Errno::ENOSPC;
 

@@ -13,7 +13,7 @@ use fuser::{
 use super::Shared;
 use super::ways::{Registrar, Way};
 use super::wire::{attr, errno};
-use crate::fuse::errno::TOO_SMALL;
+use crate::fuse::errno::{NOT_PASSED, TOO_SMALL};
 use crate::fuse::filesystem::{Answer, Entry, Ino, Opened, Space};
 
 /// File numbers are not reused while the kernel knows them.
@@ -76,6 +76,10 @@ pub(super) fn reply_open(shared: &Shared, ino: Ino, reply: ReplyOpen, answer: An
     match shared.ways.opened(ino, opened.handle, &opened.io, &reply) {
         Way::Kernel(id) => reply.opened_passthrough(handle, FopenFlags::FOPEN_NOFLUSH, &id),
         Way::Daemon(flags) => reply.opened(handle, flags),
+        Way::Refused => {
+            shared.filesystem.release(ino, opened.handle);
+            reply.error(errno(NOT_PASSED));
+        }
     }
 }
 
@@ -91,6 +95,11 @@ pub(super) fn reply_create(shared: &Shared, reply: ReplyCreate, answer: Answer<(
             reply.created_passthrough(&entry.ttl, &file, GENERATION, handle, flags, &id);
         }
         Way::Daemon(flags) => reply.created(&entry.ttl, &file, GENERATION, handle, flags),
+        Way::Refused => {
+            shared.filesystem.release(entry.attr.ino, opened.handle);
+            shared.filesystem.forget(entry.attr.ino, 1);
+            reply.error(errno(NOT_PASSED));
+        }
     }
 }
 

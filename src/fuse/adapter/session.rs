@@ -50,17 +50,19 @@ pub(in crate::fuse) enum Begin<'a> {
 }
 
 /// Serves what was mounted with this `/dev/fuse` descriptor. Says besides why there is no
-/// passthrough, if it was wanted.
+/// passthrough, if it was wanted. With `insists`, an open that the kernel refuses it fails.
 pub(in crate::fuse) fn serve(
     device: OwnedFd,
     filesystem: Arc<dyn FileSystem>,
     begin: &Begin<'_>,
+    insists: bool,
 ) -> io::Result<(Served, io::Result<()>)> {
     let (estate, wanted) = match begin {
         Begin::Anew { probe, estate } => (estate.clone(), probe.is_some()),
         Begin::Takeover { estate, .. } => (Some(Arc::clone(estate)), estate.passthrough()),
     };
-    let shared = Shared { filesystem, ways: Ways::new(estate.clone()), calls: Calls::default() };
+    let shared =
+        Shared { filesystem, ways: Ways::new(estate.clone(), insists), calls: Calls::default() };
     let shared = Arc::new(shared);
     let requests = Requests::new(Arc::clone(&shared), wanted);
     let mut config = Config::default();

@@ -17,6 +17,8 @@ use crate::fuse::filesystem::{Handle, Ino, Io};
 pub(super) enum Way {
     Kernel(Arc<BackingId>),
     Daemon(FopenFlags),
+    /// Not at all: the kernel refused what the mount insists on.
+    Refused,
 }
 
 /// Makes files known to the kernel; what answers an open can.
@@ -38,6 +40,8 @@ pub(super) trait Registrar {
 #[derive(Debug, Default)]
 pub(super) struct Ways {
     passthrough: AtomicBool,
+    /// A file that asks for passthrough has it, or is not opened.
+    insists: bool,
     warned: AtomicBool,
     /// Where the ways are kept for the worker after this one.
     estate: Option<Arc<Estate>>,
@@ -84,9 +88,10 @@ impl Ways {
         self.passthrough.store(available, Ordering::Relaxed);
     }
 
-    /// Nothing is open yet; what will be is kept here.
-    pub(super) fn new(estate: Option<Arc<Estate>>) -> Self {
-        Self { estate, ..Self::default() }
+    /// Nothing is open yet; what will be is kept here. With `insists`, the i/o of a file that the
+    /// kernel refuses to do by itself is not done at all.
+    pub(super) fn new(estate: Option<Arc<Estate>>, insists: bool) -> Self {
+        Self { insists, estate, ..Self::default() }
     }
 
     /// The kernel was given these opens by another worker. One that is not decided was never given:
@@ -126,6 +131,10 @@ impl Ways {
         let mut inode = table.inodes.remove(&ino).unwrap_or_default();
         if inode.opens.is_empty() {
             inode.kernel = self.choose(ino, wish, inode.kernel, registrar);
+            if inode.kernel.is_none() && self.insists && matches!(wish, Io::Passthrough(_)) {
+                self.keep(ino, Decided::Not);
+                return Way::Refused;
+            }
         }
         inode.opens.insert(handle);
         let way = match inode.kernel.as_mut().map(|kernel| &mut kernel.id) {
@@ -191,7 +200,9 @@ impl Ways {
                 Some((number, Registered { id, file: Arc::downgrade(file) }))
             }
             Err(error) => {
-                if !self.warned.swap(true, Ordering::Relaxed) {
+                if self.insists {
+                    tracing::error!(%error, "the kernel refuses passthrough of a file, which this mount insists on: the file is not opened");
+                } else if !self.warned.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "the kernel refuses passthrough of a file; its i/o goes through the daemon");
                 }
                 None
@@ -235,4 +246,37 @@ fn daemon_flags(wish: &Io) -> FopenFlags {
             Io::DaemonCached => FopenFlags::FOPEN_KEEP_CACHE,
             Io::DaemonDirect => FopenFlags::FOPEN_DIRECT_IO,
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Refuses;
+
+    impl Registrar for Refuses {
+        fn register(&self, _file: &OwnedFd) -> io::Result<BackingId> {
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+
+        fn take_up(&self, _number: u32) -> BackingId {
+            panic!("nothing was registered")
+        }
+    }
+
+    #[test]
+    fn an_open_that_the_kernel_refuses_passthrough_fails_where_the_mount_insists_on_it() {
+        let file = Arc::new(OwnedFd::from(std::fs::File::open("/dev/null").unwrap()));
+        let wish = Io::Passthrough(file);
+        for insists in [true, false] {
+            let ways = Ways::new(None, insists);
+            ways.set_passthrough(true);
+            let way = ways.opened(Ino(2), Handle(1), &wish, &Refuses);
+            assert_eq!(matches!(way, Way::Refused), insists);
+            assert!(matches!(
+                ways.opened(Ino(3), Handle(2), &Io::Daemon, &Refuses),
+                Way::Daemon(_)
+            ));
+        }
+    }
 }
