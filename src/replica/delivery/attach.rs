@@ -40,6 +40,10 @@ impl Delivered {
             return self.begin(ground, source, log, (&head, applied)).await;
         }
         let published = Header::parse(&head).map_or(0, |header| header.max_txn);
+        if published == 0 && !self.is_forgotten {
+            // Whoever gave it its files may have ended before the server was told.
+            self.be_forgotten(ground).await?;
+        }
         if published > log.txns {
             return Err(self.drifted(log.txns + 1));
         }
@@ -106,14 +110,22 @@ impl Delivered {
             )));
         }
         self.seed(ground, source, log).await?;
-        if let Some(name) = ground.entry(&self.table).map(|entry| entry.name.clone())
-            && ground.is_connected().await
+        self.be_forgotten(ground).await?;
+        self.here = Some(Here { form: log.form, published: 0, applied: 0, last: None });
+        self.nudge = Nudge::Told(None);
+        Ok(())
+    }
+
+    /// Has the server forget what it knew of a table whose files it did not make itself.
+    async fn be_forgotten(&mut self, ground: &mut Ground) -> Result<(), Trouble> {
+        let name = ground.entry(&self.table).map(|entry| entry.name.clone());
+        if let Some(name) = name.filter(|_| ground.agent.is_some())
+            && ground.is_served().await?
         {
             ground.say(&statements::hydrate(&name)).await?;
             self.hold(ground).await?;
         }
-        self.here = Some(Here { form: log.form, published: 0, applied: 0, last: None });
-        self.nudge = Nudge::Told(None);
+        self.is_forgotten = true;
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use crate::server::{Agent, AgentError};
 use super::files::beginning;
 use super::root::Root;
 use super::segments::Window;
+use super::trouble::Trouble;
 use super::versions::Versions;
 
 /// How old an answer about the tables that the server found may be.
@@ -92,6 +93,14 @@ impl Ground {
         let unknown: HashSet<&String> = names.filter(|name| !known.contains(name)).collect();
         self.found = self.root.unlisted(&self.registry, &unknown).unwrap_or_default();
         Ok(())
+    }
+
+    /// Whether the server, asked now, has no such table. Asked before its files are removed.
+    pub(super) async fn lacks(&mut self, table: &Table) -> Result<bool, Trouble> {
+        (self.registry_read, self.found_asked) = (None, None);
+        self.refresh()?;
+        self.find(table).await?;
+        Ok(self.entry(table).is_none())
     }
 
     /// Reads the registry again, if it changed.

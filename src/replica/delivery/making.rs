@@ -2,6 +2,9 @@
 //! none does.
 
 use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -9,12 +12,18 @@ use tracing::{debug, info, warn};
 use crate::layout::questdb::delivery::statements::{Kind, hydrate};
 use crate::layout::questdb::names::SequencerFile;
 use crate::layout::questdb::txnlog::Form;
+use crate::server::AgentError;
 
 use super::files::{beginning, gone};
 use super::ground::{Ground, NO_CREDENTIALS};
 use super::source::{Log, Source};
 use super::table::{Delivered, Next};
 use super::trouble::Trouble;
+
+/// A CREATE that was not answered may be carried out for so long.
+const UNANSWERED: Duration = Duration::from_secs(60);
+/// A directory that changed since is one that the server may be filling.
+const MAKING: Duration = Duration::from_secs(30);
 
 /// A sequencer's `_meta` is not longer.
 pub(super) const META_MAX: u64 = 1 << 20;
@@ -48,12 +57,17 @@ impl Delivered {
         if !ground.is_connected().await {
             return Err(Trouble::NoServer("the server does not answer yet".to_owned()));
         }
-        ground.refresh()?;
-        ground.find(&self.table).await?;
-        if ground.entry(&self.table).is_some() {
+        if !ground.lacks(&self.table).await? {
             return Ok(None);
         }
+        if self.unanswered.is_some_and(|then| then.elapsed() < UNANSWERED) {
+            return Err(Trouble::Later(format!("the server may be making {}", self.table)));
+        }
+        self.unanswered = None;
         if directory.exists() {
+            if is_younger(&directory, MAKING)? {
+                return Err(Trouble::Later(format!("the server may be making {}", self.table)));
+            }
             let applied = ground.root.applied(&self.table)?.unwrap_or(0);
             if applied > 0 || !ground.root.wal(&self.table).exists() {
                 return Err(Trouble::Stopped(format!(
@@ -89,6 +103,9 @@ impl Delivered {
         ground.root.set_last_id(id - 1)?;
         let made = ground.say(&statement).await;
         ground.root.set_last_id(ground.root.last_id()?.max(last).max(id))?;
+        if matches!(made, Err(AgentError::Away(_))) {
+            self.unanswered = Some(Instant::now());
+        }
         made.map_err(|error| match Trouble::from(error) {
             Trouble::Later(why) => Trouble::Waits(format!(
                 "{name} cannot be made yet: {why}. If that stays, stop the server: it is made then, \
@@ -112,6 +129,7 @@ impl Delivered {
         if as_made != beginning(&meta, META_MAX)? || matches!(log.form, Form::Parts(_)) {
             self.hold(ground).await?;
         }
+        self.is_forgotten = true;
         info!(table = %self.table, kind = ?self.kind, took = ?begun.elapsed(), "made");
         Ok(())
     }
@@ -210,6 +228,9 @@ impl Delivered {
             if ground.is_served().await? && !ground.is_connected().await {
                 return Err(Trouble::NoServer("the server does not answer yet".to_owned()));
             }
+            if !ground.lacks(&self.table).await? {
+                return Err(Trouble::Later(format!("the server has just made {}", self.table)));
+            }
             gone(fs::remove_dir_all(ground.root.table(&self.table)))?;
         }
         self.segments.forget(&mut ground.window);
@@ -218,4 +239,9 @@ impl Delivered {
         gone(fs::remove_dir_all(ground.root.wal(&self.table)))?;
         Ok(Next::Gone)
     }
+}
+
+/// Whether a directory changed within this time. One of the future did.
+fn is_younger(directory: &Path, age: Duration) -> io::Result<bool> {
+    Ok(fs::metadata(directory)?.modified()?.elapsed().map_or(true, |since| since < age))
 }

@@ -49,6 +49,10 @@ pub(super) struct Delivered {
     pub(super) segments: Segments,
     pub(super) rename: Rename,
     pub(super) nudge: Nudge,
+    /// When the server was told to make it, and did not answer.
+    pub(super) unanswered: Option<Instant>,
+    /// The server was told to forget what it knew of the table when it made it.
+    pub(super) is_forgotten: bool,
     /// Since when its next change waits for a view over it.
     pub(super) waits_for_view: Option<Instant>,
     /// The database suspended it, and why.
@@ -104,6 +108,8 @@ impl Delivered {
             segments: Segments::default(),
             rename: Rename::default(),
             nudge: Nudge::Told(None),
+            unanswered: None,
+            is_forgotten: false,
             waits_for_view: None,
             suspended: None,
             trouble: None,
