@@ -128,7 +128,6 @@ impl Replica {
         let follower = Follower::new(chain, parts_shown, Polling::from(settings), chance);
         let steering = Steering::new(settings.aims, Side::Replica, parts.store.clone());
         let stop = follow(&runtime, follower.telling(news).steered(steering))?;
-        union.prune();
         if let Some(delivery) = &mut delivery {
             delivery.begin(&runtime);
         }

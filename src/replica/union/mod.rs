@@ -84,20 +84,23 @@ impl Union {
         }
     }
 
-    /// The mount is there: from now on the kernel is told what changed.
+    /// The mount is there, and with it the whole volume: from now on the kernel is told what
+    /// changed.
     pub fn set_kernel(&self, kernel: Arc<dyn Kernel>) {
         if self.kernel.set(kernel).is_err() {
             warn!("a mount was told of its kernel twice");
         }
+        self.prune();
     }
 
     /// The view changed so. The kernel may have to finish calls into the mount first: not to be
     /// called from within one, nor with a lock held.
     pub fn tell(&self, changes: &[Change]) {
+        // Until then the view may be an earlier one, which lacks names that were removed here.
+        let Some(kernel) = self.kernel.get() else { return };
         if changes.iter().any(|change| matches!(change, Change::Name(_))) {
             self.prune();
         }
-        let Some(kernel) = self.kernel.get() else { return };
         for change in changes {
             match change {
                 Change::Content(path, life) => {
@@ -112,7 +115,7 @@ impl Union {
     }
 
     /// Names that the volume has no more need not be hidden any longer.
-    pub fn prune(&self) {
+    fn prune(&self) {
         let (Some(removed), view) = (&self.removed, self.shown.view()) else { return };
         let pruned = removed.prune(|path| view.manifest.files.contains_key(path));
         if let Err(error) = pruned {
