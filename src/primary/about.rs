@@ -33,6 +33,8 @@ pub(super) struct Teller {
     pub(super) front: Arc<Front>,
     /// The connection to the server, if it may be asked.
     pub(super) agent: Option<Agent>,
+    /// The tables that the last look found never to be shipped.
+    pub(super) found: Vec<LeftOut>,
 }
 
 impl Teller {
@@ -63,12 +65,16 @@ impl Teller {
     }
 
     /// Writes the document if it would say something else.
-    fn tell(&self, version: Option<&str>) -> io::Result<()> {
+    fn tell(&mut self, version: Option<&str>) -> io::Result<()> {
         let before = self.disk.about()?;
         let known = before.as_deref().and_then(About::from_json).unwrap_or_default();
         // A server that does not run is still what it was; one that nobody may ask is unknown.
         let server = version.map(str::to_owned).or(known.server.filter(|_| self.agent.is_some()));
-        let lasting = bounded(self.layout.left_out(&*self.disk)?);
+        let found = bounded(self.layout.left_out(&*self.disk)?);
+        // One that is being made is taken for one of them for a moment, and only for that.
+        let lasts = |it: &&LeftOut| self.found.contains(it) || known.left_out.contains(it);
+        let lasting: Vec<_> = found.iter().filter(lasts).cloned().collect();
+        self.found = found;
         let commits = self.commits(known.left_out);
         let about = About { server, left_out: lasting.into_iter().chain(commits).collect() };
         self.front.note(|account| account.about = about.clone());
@@ -112,7 +118,13 @@ mod tests {
         let directory = Arc::new(std::fs::File::open(directory).unwrap().into());
         let mirror = Arc::new(Mirror::new(Arc::clone(&directory), TTL_ALONE).unwrap());
         let disk = Arc::new(LocalDisk::open(directory, mirror).unwrap());
-        Teller { disk, layout: Arc::new(Questdb), front: Arc::default(), agent: None }
+        Teller {
+            disk,
+            layout: Arc::new(Questdb),
+            front: Arc::default(),
+            agent: None,
+            found: Vec::new(),
+        }
     }
 
     fn told(teller: &Teller) -> About {
@@ -124,14 +136,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("t~1/txn_seq")).unwrap();
         let found = LeftOut { table: "t~1".into(), commit: Some(3), what: "x".into() };
-        let first = teller(root.path());
+        let mut first = teller(root.path());
         first.front.note(|account| account.left_out.push(found.clone()));
         first.tell(None).unwrap();
         assert!(first.front.ticks.take().paths.contains(&About::path()), "it is to be shipped");
         first.tell(None).unwrap();
         assert!(first.front.ticks.take().is_empty(), "nothing new is nothing to ship");
         drop(first);
-        let second = teller(root.path());
+        let mut second = teller(root.path());
         second.tell(Some("9.3.4")).unwrap();
         assert_eq!(told(&second), About { server: Some("9.3.4".into()), left_out: vec![found] });
         std::fs::remove_dir_all(root.path().join("t~1")).unwrap();

@@ -176,7 +176,9 @@ fn reign_on_this_thread(
             let agent = server.map(Agent::new);
             let (disk, layout) = (Arc::clone(&disk), Arc::clone(&layout));
             // Ends with the runtime.
-            tokio::spawn(Teller { disk, layout, front: Arc::clone(&front), agent }.run());
+            tokio::spawn(
+                Teller { disk, layout, front: Arc::clone(&front), agent, found: Vec::new() }.run(),
+            );
         }
         let parts = Parts { disk, layout, store, clock, settings, front };
         Pipeline::new(parts, reign).run().await

@@ -1,6 +1,7 @@
 //! What a `db/` has that is never shipped: tables without WAL, those that began without it (the
-//! server leaves them in a directory without an id, and their first rows are in no WAL), and commits
-//! that mean something on the primary's own disk only.
+//! server leaves them in a directory without an id, and their first rows are in no WAL), those that
+//! a server was killed at the making of, and commits that mean something on the primary's own disk
+//! only.
 
 use std::io;
 
@@ -11,24 +12,35 @@ use crate::volume::{LeftOut, RelPath};
 use super::bytes::text_at;
 use super::names::{Segment, Table};
 use super::registry;
+use super::sequencer;
 use super::txnlog::{Record, What};
 
 /// Tables of the server's own.
 const OWN: &[&str] = &["telemetry", "telemetry_config", "telemetry_wal", "_query_trace"];
 /// What the names of the others begin with (`cairo.system.table.prefix`).
 const OWN_PREFIX: &str = "sys.";
+/// Of a table without a log. The server answers with an error, and drops it (9.3.4).
+const HALF_MADE: &str = "has no log, as if the server had been killed while it made it: nobody can \
+    write into it, and no replica has it; DROP it, whatever the server answers, and make it again";
 /// A table's name is not longer.
 const NAME_MAX: u64 = 4096;
 
-/// The tables without WAL.
+/// The tables without WAL. One that is being made is among them for a moment.
 pub(super) fn tables(files: &dyn Files) -> io::Result<Vec<LeftOut>> {
     let registered = registry::read(files)?.unwrap_or_default();
     let mut left_out = Vec::new();
     for found in files.list(None)? {
         let directory = found.path.as_str();
         let name = Table::parse(directory);
-        let is_registered = name.is_some() && registered.contains_key(directory);
-        if found.kind != Kind::Directory || is_registered || !is_table(files, &found.path)? {
+        let known = name.as_ref().zip(registered.get(directory));
+        if found.kind != Kind::Directory || !is_table(files, &found.path)? {
+            continue;
+        }
+        if let Some((table, entry)) = known {
+            if entry.kind > 0 && sequencer::open(files, table)?.is_none() {
+                let (table, what) = (entry.name.clone(), HALF_MADE.to_owned());
+                left_out.push(LeftOut { table, commit: None, what });
+            }
             continue;
         }
         let has_wal = has(files, &found.path, "txn_seq/_txnlog")?;
@@ -115,8 +127,29 @@ mod tests {
         server.register(&["converted"]);
         server.files.write("plain/_name", 0, &[2, 0, 0, 0, b'p', 0, b'l', 0, 0]);
         server.files.write("stray/_meta", 0, &[0; 8]);
-        let named: Vec<_> = tables(&server.files).unwrap().into_iter().map(|it| it.table).collect();
-        assert_eq!(named, ["converted", "pl"]);
+        assert_eq!(named(&server), ["converted", "pl"]);
+    }
+
+    #[test]
+    fn a_table_that_the_server_was_killed_at_the_making_of_is_named() {
+        let mut server = Server::new();
+        server.make_table("half~1");
+        server.make_table("whole~2");
+        for directory in ["half~1", "whole~2"] {
+            for file in ["_meta", "_txn"] {
+                server.files.write(&format!("{directory}/{file}"), 0, &[0; 8]);
+            }
+        }
+        server.register(&["half~1", "whole~2"]);
+        assert_eq!(named(&server), [""; 0]);
+        server.files.resize("half~1/txn_seq/_txnlog", 0);
+        assert_eq!(named(&server), ["half~1"]);
+        server.files.remove("half~1/txn_seq/_txnlog");
+        assert_eq!(named(&server), ["half~1"]);
+    }
+
+    fn named(server: &Server) -> Vec<String> {
+        tables(&server.files).unwrap().into_iter().map(|it| it.table).collect()
     }
 
     #[test]
