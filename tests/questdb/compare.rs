@@ -28,6 +28,9 @@ pub(crate) fn progress(client: Client) -> Result<BTreeMap<String, Progress>, Str
     )?;
     let tables = rows.iter().filter_map(|row| {
         let [name, applied, known, suspended, _, why] = row.as_slice() else { return None };
+        if is_half_made(known) {
+            return None;
+        }
         let progress = Progress {
             applied: applied.as_u64().unwrap_or(0),
             known: known.as_u64().unwrap_or(0),
@@ -162,8 +165,15 @@ pub(crate) fn equal(primary: Client, replica: Client) {
 
 /// The names of all tables that replicate.
 pub(crate) fn names(client: Client) -> Vec<String> {
-    let rows = client.query("SELECT name FROM wal_tables() ORDER BY 1");
-    rows.iter().filter_map(|row| row.first()).map(word).collect()
+    let rows = client.query("SELECT name, sequencerTxn FROM wal_tables() ORDER BY 1");
+    let whole = rows.iter().filter(|row| row.get(1).is_none_or(|known| !is_half_made(known)));
+    whole.filter_map(|row| row.first()).map(word).collect()
+}
+
+/// Of a table that a server was killed at the making of, it goes on listing the name. It has no
+/// log, and nobody can write into it.
+fn is_half_made(sequencer_txn: &Value) -> bool {
+    sequencer_txn.as_i64().is_some_and(|txn| txn < 0)
 }
 
 fn tables(client: Client) -> Vec<String> {

@@ -43,6 +43,7 @@ shared.write.worker.count=1
 cairo.wal.purge.interval=2000
 cairo.sql.copy.root=
 http.json.query.connection.check.frequency=100000
+cairo.writer.data.append.page.size=1048576
 ";
 
 impl Server {
