@@ -22,7 +22,7 @@ def block(table):
 
 def ingest(place, quick):
     """Rows over the line protocol, until the last one is visible; the ratio of each pair."""
-    rows, pairs = (200_000, 1) if quick else (1_000_000, 4)
+    rows, pairs = (200_000, 1) if quick else (6_000_000, 4)
     found = []
     for mode in ("nosync",) if quick else ("nosync", "sync"):
         for connections in (1, 4):

@@ -72,19 +72,19 @@ stop_server() {
 
 # ask ROOT SQL: the bare answer, one line per row.
 ask() {
-    curl -sfG "http://127.0.0.1:$(port "$1" http)/exp" --data-urlencode "query=$2" |
+    curl -sfG -m 120 "http://127.0.0.1:$(port "$1" http)/exp" --data-urlencode "query=$2" |
         tail -n +2 | tr -d '\r"'
 }
 
 # tell ROOT SQL: a statement that answers no rows.
 tell() {
     local answer
-    answer=$(curl -sG "http://127.0.0.1:$(port "$1" http)/exec" --data-urlencode "query=$2")
+    answer=$(curl -sG -m 120 "http://127.0.0.1:$(port "$1" http)/exec" --data-urlencode "query=$2")
     grep -q '"error"' <<<"$answer" && echo "$2: $answer" >&2 && return 1
     return 0
 }
 
 # write_lines ROOT: rows in the line protocol on standard input, as one commit per table.
 write_lines() {
-    curl -sf --data-binary @- "http://127.0.0.1:$(port "$1" http)/write?precision=n"
+    curl -sf -m 120 --data-binary @- "http://127.0.0.1:$(port "$1" http)/write?precision=n"
 }

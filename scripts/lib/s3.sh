@@ -8,7 +8,7 @@ s3_put() {
     local body status=0
     body=$(mktemp)
     cat >"$body"
-    curl -sS --fail-with-body -X PUT --aws-sigv4 aws:amz:us-east-1:s3 \
+    curl -sS -m 30 --fail-with-body -X PUT --aws-sigv4 aws:amz:us-east-1:s3 \
         --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' \
         -H "Content-MD5: $(openssl md5 -binary "$body" | base64)" ${2+-H "$2"} \
         --data-binary "@$body" "$1" >&2 || status=$?
