@@ -1,6 +1,6 @@
 //! What a `db/` has that is never shipped: tables without WAL, those that began without it (the
-//! server leaves them in a directory without an id, and their first rows are in no WAL), those that
-//! a server was killed at the making of, and commits that mean something on the primary's own disk
+//! server leaves them in a directory without an id, and their first rows are in no WAL), those in
+//! other volumes of the server, those that it was killed at the making of, and commits that mean something on the primary's own disk
 //! only.
 
 use std::io;
@@ -22,6 +22,9 @@ const OWN_PREFIX: &str = "sys.";
 /// Of a table without a log. The server answers with an error, and drops it (9.3.4).
 const HALF_MADE: &str = "has no log, as if the server had been killed while it made it: nobody can \
     write into it, and no replica has it; DROP it, whatever the server answers, and make it again";
+/// Of a table whose directory is a link (`CREATE TABLE … IN VOLUME`).
+const ELSEWHERE: &str = "is in another volume of the server, where its WAL is not seen, and no \
+    replica has it; to replicate it, make a table without IN VOLUME and copy its rows";
 /// A table's name is not longer.
 const NAME_MAX: u64 = 4096;
 
@@ -33,6 +36,11 @@ pub(super) fn tables(files: &dyn Files) -> io::Result<Vec<LeftOut>> {
         let directory = found.path.as_str();
         let name = Table::parse(directory);
         let known = name.as_ref().zip(registered.get(directory));
+        if let (Kind::Other, Some((_, entry))) = (found.kind, known) {
+            let (table, what) = (entry.name.clone(), ELSEWHERE.to_owned());
+            left_out.push(LeftOut { table, commit: None, what });
+            continue;
+        }
         if found.kind != Kind::Directory || !is_table(files, &found.path)? {
             continue;
         }

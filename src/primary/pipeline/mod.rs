@@ -325,7 +325,12 @@ impl Pipeline {
         let wanted = work.paths();
         for path in held {
             let wanted = wanted.contains(&path) || self.bodies.concern(&path);
-            if !wanted && !layout.owes(&**disk, &path, &self.manifest)? {
+            let owes = || match layout.owes(&**disk, &path, &self.manifest) {
+                // What cannot be made out is kept, and keeps nothing else from the store.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(true),
+                known => known,
+            };
+            if !wanted && !owes()? {
                 debug!(%path, "released");
                 disk.release(&path)?;
             }

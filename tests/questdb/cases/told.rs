@@ -23,17 +23,24 @@ fn tells(node: &Node, words: &[&str]) {
 }
 
 #[test]
-fn tables_without_a_wal_are_listed_at_both_ends() {
+fn tables_without_a_wal_or_in_another_volume_are_listed_at_both_ends() {
     let Some(world) = World::new() else { return };
-    let (primary, replica) = pair(&world);
+    let (mut primary, replica) = pair(&world);
+    let elsewhere = world.path("elsewhere");
+    fs::create_dir(&elsewhere).expect("a temporary directory has room");
+    primary.server.stop();
+    primary.server.configure(&format!("cairo.volumes=there -> {}", elsewhere.display()));
+    primary.server.start();
     let source = primary.client();
-    source.query(
-        "CREATE TABLE plain (ts TIMESTAMP, n LONG) TIMESTAMP(ts) PARTITION BY DAY BYPASS WAL",
-    );
+    let columns = "(ts TIMESTAMP, n LONG) TIMESTAMP(ts) PARTITION BY DAY";
+    source.query(&format!("CREATE TABLE plain {columns} BYPASS WAL"));
+    source.query(&format!("CREATE TABLE far {columns} WAL IN VOLUME 'there'"));
     table(source, "one");
+    let told = ["plain", "has no WAL", "far", "in another volume"];
+    tells(&primary.mount, &told);
+    tells(&replica.view, &told);
+    source.query("DROP TABLE far");
     equal(source, replica.client());
-    tells(&primary.mount, &["plain"]);
-    tells(&replica.view, &["plain"]);
     assert_eq!(names(replica.client()), ["one"]);
 }
 

@@ -3,8 +3,8 @@
 
 use std::io;
 
-use crate::layout::questdb::names::Name;
-use crate::layout::questdb::sequencer;
+use crate::layout::questdb::names::{Name, Table};
+use crate::layout::questdb::sequencer::{self, Log};
 use crate::layout::questdb::txnlog::read_records;
 use crate::layout::shipped::Shipped;
 use crate::layout::{Files, Look, Scope};
@@ -22,7 +22,8 @@ pub(in crate::layout::questdb) fn owes(
     match Name::of(path) {
         None => Ok(false),
         Some(Name::Sequencer(table, _)) => {
-            Ok(sequencer::open(files, &table)?.is_some_and(|log| log.lacks(shipped) > 0))
+            let Some(log) = sequencer::open(files, &table)? else { return Ok(false) };
+            Ok(log.lacks(shipped) > 0 && !is_over(files, &table, &log, shipped)?)
         }
         Some(Name::Wal(segment, _)) => {
             if Shipped::of(shipped, path).is_sealed() {
@@ -36,6 +37,9 @@ pub(in crate::layout::questdb) fn owes(
                 }
             }
             let Some(log) = sequencer::open(files, &segment.table)? else { return Ok(false) };
+            if is_over(files, &segment.table, &log, shipped)? {
+                return Ok(false);
+            }
             let unshipped = (log.shipped(shipped), log.header.max_txn);
             let records = read_records(files, &segment.table, log.header.form, unshipped)?;
             Ok(records
@@ -43,4 +47,12 @@ pub(in crate::layout::questdb) fn owes(
                 .any(|record| segment_of(&segment.table, record).as_ref() == Some(&segment)))
         }
     }
+}
+
+/// Whether the table came and went before anything of it was shipped: no replica will know it.
+fn is_over(files: &dyn Files, table: &Table, log: &Log, shipped: &Manifest) -> io::Result<bool> {
+    let was_never_shipped = !shipped.files.contains_key(&log.path);
+    Ok(was_never_shipped
+        && !sequencer::is_made(files, table)?
+        && sequencer::structure(files, table, log)?.is_none())
 }

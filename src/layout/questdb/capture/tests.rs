@@ -349,6 +349,20 @@ fn a_file_is_owed_while_a_commit_that_was_not_shipped_needs_it() {
 }
 
 #[test]
+fn a_table_that_came_and_went_before_it_was_shipped_is_owed_no_longer() {
+    let (mut server, store) = (Server::new(), shipping());
+    server.make_table("a~1");
+    server.commit(&segment("a~1", 1, 0), 3);
+    server.drop_table("a~1");
+    let owed =
+        |server: &Server| [LOG, "a~1/wal1/0/s.d"].map(|path| store.owes(&server.files, path));
+    assert_eq!(owed(&server), [true; 2], "its commits can be shipped");
+    server.files.remove("a~1/txn_seq/_wal_index.d");
+    assert_eq!(owed(&server), [false; 2]);
+    assert_eq!(store.plan(&server.files).steps, []);
+}
+
+#[test]
 fn a_backlog_is_published_in_pieces() {
     let (mut server, mut store) = (Server::new(), shipping());
     server.make_table("a~1");
