@@ -167,6 +167,12 @@ impl<'a> Capture<'a> {
                  back; give it a new volume, or bring back the newer files"
             )));
         }
+        if (before < now || matches!(scope, Scope::All)) && !log.goes_on_from(files, shipped)? {
+            return Err(invalid(format!(
+                "its commit {before} is not the one that the store has: the database was set back \
+                 and went on otherwise; give it a new volume, or bring back the newer files"
+            )));
+        }
         let is_new = !shipped.files.contains_key(&log.path);
         if is_new && !sequencer::is_made(files, table)? {
             return Ok(());

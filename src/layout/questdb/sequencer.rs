@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use crate::layout::shipped::{Shipped, read_whole};
+use crate::layout::shipped::{Shipped, differing, read_whole};
 use crate::layout::{Files, OpenFile};
 use crate::volume::{Manifest, RelPath};
 
@@ -69,6 +69,21 @@ impl Log {
     /// How many it lacks.
     pub(super) fn lacks(&self, manifest: &Manifest) -> u64 {
         self.header.max_txn.saturating_sub(self.shipped(manifest))
+    }
+
+    /// Whether the last records that the manifest has are those on the disk. Those beside the
+    /// count, in the first block of a log without parts, cannot be told: the count changes.
+    pub(super) fn goes_on_from(&self, files: &dyn Files, manifest: &Manifest) -> io::Result<bool> {
+        let (file, _) = self.header.form.place(self.shipped(manifest));
+        let path = self.table.sequencer(file);
+        let (shipped, with_count) = (Shipped::of(manifest, &path), file == SequencerFile::Log);
+        if with_count && shipped.last_block() == 0 {
+            return Ok(true);
+        }
+        // The server removes parts that were applied.
+        let Some(file) = files.open(&path)? else { return Ok(true) };
+        let range = shipped.last_block()..shipped.end();
+        Ok(differing(&*file, shipped, range)?.is_empty())
     }
 
     /// The length of the log itself with so many commits.

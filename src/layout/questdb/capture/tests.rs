@@ -318,6 +318,29 @@ fn a_database_that_was_set_back_is_told_and_others_go_on() {
 }
 
 #[test]
+fn a_database_that_was_set_back_and_went_on_is_told() {
+    for part in [0, 100] {
+        let (mut server, mut store) = (Server::new(), shipping());
+        server.part = part;
+        server.make_table("a~1");
+        for _ in 0..400 {
+            server.commit(&segment("a~1", 1, 0), 1);
+        }
+        store.all(&server.files);
+        for _ in 0..3 {
+            server.commit(&segment("a~1", 1, 0), 1);
+        }
+        assert_eq!(store.plan(&server.files).problems, [""; 0]);
+        // Its last commit is another writer's by now.
+        let form = if part == 0 { Form::Whole } else { Form::Parts(part) };
+        let (file, at) = form.place(400);
+        server.files.write(table("a~1").sequencer(file).as_str(), at + 8, &[2]);
+        let plan = store.plan(&server.files);
+        assert!(plan.steps.is_empty() && plan.problems[0].contains("set back"), "{plan:?}");
+    }
+}
+
+#[test]
 fn a_log_in_parts_is_shipped_part_by_part() {
     let (mut server, mut store) = (Server::new(), shipping());
     server.part = 4;
