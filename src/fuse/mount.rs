@@ -47,6 +47,8 @@ pub struct Settings {
     pub read_only: bool,
     /// Whether the kernel does the I/O of files by itself.
     pub passthrough: Passthrough,
+    /// A file of which the kernel refuses that is not opened, rather than served by the daemon.
+    pub insists: bool,
 }
 
 /// Why something could not be mounted or unmounted.
@@ -173,11 +175,10 @@ impl MountPoint {
         settings: &Settings,
     ) -> Result<Mounted, Error> {
         raise_open_files_limit();
-        let insists = settings.passthrough == Passthrough::On;
         if let Some(kept) = self.kept.clone().filter(|kept| kept.estate.before() > 0) {
             let begin = Begin::Takeover { estate: kept.estate, left: &kept.left };
             let mut mounted = Mounted { path: self.path, attached: true, served: None };
-            let served = serve(self.device, filesystem, &begin, insists);
+            let served = serve(self.device, filesystem, &begin, settings.insists);
             let served = served.map_err(|error| failed(&mounted.path, "take over", error));
             // What another can still take over is left as it is.
             let (served, _) = served.inspect_err(|_| mounted.attached = false)?;
@@ -194,7 +195,7 @@ impl MountPoint {
         let mut mounted = Mounted { path: self.path.clone(), attached: true, served: None };
         let estate = self.kept.as_ref().map(|kept| Arc::clone(&kept.estate));
         let begin = Begin::Anew { probe: probe.as_ref(), estate };
-        let served = serve(self.device, filesystem, &begin, insists);
+        let served = serve(self.device, filesystem, &begin, settings.insists);
         let (served, passthrough) = served.map_err(|error| failed(&self.path, "serve", error))?;
         mounted.served = Some(served);
         match (passthrough, settings.passthrough) {

@@ -212,6 +212,17 @@ impl Lab {
         beneath: OwnedFd,
         access: Access,
     ) -> (Arc<Union>, Reader) {
+        let (union, mut reader) = self.union_that_starts(beneath, access).await;
+        reader.follower.start().await.unwrap();
+        (union, reader)
+    }
+
+    /// The same before it shows anything.
+    pub(super) async fn union_that_starts(
+        &self,
+        beneath: OwnedFd,
+        access: Access,
+    ) -> (Arc<Union>, Reader) {
         let reader = self.reader(1 << 30);
         let removed = (access == Access::Union).then(|| Removed::open(beneath.as_fd()).unwrap());
         let mirror = Mirror::new(Arc::new(beneath), Duration::ZERO).unwrap();
@@ -221,8 +232,7 @@ impl Lab {
         let union = Union::new(shown, (mirror, removed), layout, settings, Handle::current());
         let (union, Reader { store, shown, health, follower }) = (Arc::new(union), reader);
         let told = Arc::clone(&union);
-        let mut follower = follower.telling(News::new(move |changes| told.tell(&changes)));
-        follower.start().await.unwrap();
+        let follower = follower.telling(News::new(move |changes| told.tell(&changes)));
         (union, Reader { store, shown, health, follower })
     }
 

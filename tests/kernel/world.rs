@@ -50,7 +50,7 @@ impl World {
 }
 
 pub(crate) fn settings(passthrough: Passthrough) -> Settings {
-    Settings { source: "memory://test".to_owned(), read_only: false, passthrough }
+    Settings { source: "memory://test".to_owned(), read_only: false, passthrough, insists: false }
 }
 
 pub(crate) fn mount(directory: &Path, passthrough: Passthrough) -> (Mounted, Arc<Mirror>) {

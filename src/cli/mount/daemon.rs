@@ -38,6 +38,7 @@ pub(super) fn serve(
         source: mount.url.clone(),
         read_only: matches!(&config.role, Role::Replica { settings, .. } if settings.access == Access::ReadOnly),
         passthrough: config.passthrough,
+        insists: false,
     };
     let path = point.path().to_owned();
     let directory = Arc::clone(point.directory());
@@ -48,6 +49,7 @@ pub(super) fn serve(
     let service = Arc::new(Service::start(&mount.url, config, &directory, kept)?);
     if service.needs_passthrough() {
         settings.passthrough = insist(settings.passthrough)?;
+        settings.insists = true;
     }
 
     let warnings = match server {

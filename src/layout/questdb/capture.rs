@@ -19,6 +19,7 @@
 
 mod owes;
 mod pointers;
+mod rely;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -136,15 +137,6 @@ impl<'a> Capture<'a> {
         Ok(())
     }
 
-    /// What follows counts on what the server remembers in this file.
-    fn rely(&mut self, path: RelPath) -> io::Result<()> {
-        if self.look.files.open(&path)?.is_none() {
-            return Err(invalid(format!("{path} is not there")));
-        }
-        self.steps.push(Step::Rely { path });
-        Ok(())
-    }
-
     /// Goes on with what was planned of another table.
     fn absorb(&mut self, mut one: Capture<'_>) {
         self.steps.append(&mut one.steps);
@@ -223,7 +215,7 @@ impl<'a> Capture<'a> {
             }
         }
         if records.iter().any(|record| matches!(record.what, What::Event { txn: 0, .. })) {
-            self.rely(sequencer::last_wal(table))?;
+            self.rely_on_writers(table, log)?;
         }
         for (segment, last) in &segments {
             let statements = self.segment(segment, *last)?;
@@ -250,7 +242,7 @@ impl<'a> Capture<'a> {
         let Some(parts) = Parts::open(self.look.files, segment)? else { return nothing };
         let is_new = !self.look.shipped.files.contains_key(&parts.events.0)
             && !self.planned.contains_key(&parts.events.0);
-        let first = event::records_in(self.size_of(&parts.index.0));
+        let first = self.first_unshipped(&parts)?;
         if first > last || Shipped::of(self.look.shipped, &parts.events.0).is_sealed() {
             return nothing;
         }
@@ -273,6 +265,14 @@ impl<'a> Capture<'a> {
         self.grow(&*parts.events.1, &parts.events.0, events.len)?;
         self.grow(&*parts.index.1, &parts.index.0, events.index_len)?;
         Ok(events.statements)
+    }
+
+    /// The first event that the store lacks, or lacks a part of.
+    fn first_unshipped(&self, parts: &Parts) -> io::Result<u64> {
+        let records = event::records_in(self.size_of(&parts.index.0));
+        let end = event::end_of(&*parts.index.1, records)?;
+        let is_whole = end.is_some_and(|end| end <= self.size_of(&parts.events.0));
+        Ok(if is_whole { records } else { 0 })
     }
 
     /// A segment that was written within one interval is shipped once, sealed, and never as tail.

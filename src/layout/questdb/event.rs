@@ -60,6 +60,13 @@ pub fn records_in(index_len: u64) -> u64 {
     (index_len / 8).saturating_sub(1)
 }
 
+/// Where so many records end, of which the index tells.
+pub fn end_of(index: &dyn OpenFile, records: u64) -> io::Result<Option<u64>> {
+    let mut end = [0; 8];
+    let read = index.read_at(records * 8, &mut end)?;
+    Ok(if read == end.len() { i64_at(&end, 0).and_then(u64_of) } else { None })
+}
+
 /// The lengths up to and with record `last`, and the rows that records from `first` on bring.
 /// `None` if the files do not have them.
 pub fn read(

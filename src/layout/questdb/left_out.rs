@@ -10,10 +10,10 @@ use crate::layout::{Files, Kind};
 use crate::volume::{LeftOut, RelPath};
 
 use super::bytes::text_at;
-use super::names::{Segment, Table};
+use super::names::{Segment, SequencerFile, Table};
 use super::registry;
 use super::sequencer;
-use super::txnlog::{Record, What};
+use super::txnlog::{Header, Record, What};
 
 /// Tables of the server's own.
 const OWN: &[&str] = &["telemetry", "telemetry_config", "telemetry_wal", "_query_trace"];
@@ -21,7 +21,11 @@ const OWN: &[&str] = &["telemetry", "telemetry_config", "telemetry_wal", "_query
 const OWN_PREFIX: &str = "sys.";
 /// Of a table without a log. The server answers with an error, and drops it (9.3.4).
 const HALF_MADE: &str = "has no log, as if the server had been killed while it made it: nobody can \
-    write into it, and no replica has it; DROP it, whatever the server answers, and make it again";
+    write into it, and no replica has it; DROP the table, whatever the server answers, and make it \
+    again; if the directory stays, remove it while the server is stopped";
+/// Of a table whose log begins like none.
+const UNKNOWN: &str =
+    "has a form that this walfs does not know, and no replica has it: upgrade walfs";
 /// Of a table whose directory is a link (`CREATE TABLE … IN VOLUME`).
 const ELSEWHERE: &str = "is in another volume of the server, where its WAL is not seen, and no \
     replica has it; to replicate it, make a table without IN VOLUME and copy its rows";
@@ -35,26 +39,27 @@ pub(super) fn tables(files: &dyn Files) -> io::Result<Vec<LeftOut>> {
     for found in files.list(None)? {
         let directory = found.path.as_str();
         let name = Table::parse(directory);
-        let known = name.as_ref().zip(registered.get(directory));
-        if let (Kind::Other, Some((_, entry))) = (found.kind, known) {
-            let (table, what) = (entry.name.clone(), ELSEWHERE.to_owned());
-            left_out.push(LeftOut { table, commit: None, what });
+        let registered = registered.get(directory);
+        if found.kind == Kind::Other {
+            let first = name.as_ref().map_or(directory, Table::first_name);
+            let table = registered.map_or(first, |entry| &entry.name).to_owned();
+            left_out.push(LeftOut { table, commit: None, what: ELSEWHERE.to_owned() });
             continue;
         }
         if found.kind != Kind::Directory || !is_table(files, &found.path)? {
             continue;
         }
-        if let Some((table, entry)) = known {
-            if entry.kind > 0 && sequencer::open(files, table)?.is_none() {
-                let (table, what) = (entry.name.clone(), HALF_MADE.to_owned());
-                left_out.push(LeftOut { table, commit: None, what });
+        if let Some(table) = name.as_ref().filter(|_| registered.is_none_or(|it| it.kind > 0)) {
+            if let Some(what) = without_log(files, table)? {
+                let name = registered.map_or(table.first_name(), |entry| &entry.name).to_owned();
+                left_out.push(LeftOut { table: name, commit: None, what });
             }
             continue;
         }
-        let has_wal = has(files, &found.path, "txn_seq/_txnlog")?;
-        if has_wal && name.is_some() {
+        if registered.is_some() && name.is_some() {
             continue;
         }
+        let has_wal = has(files, &found.path, "txn_seq/_txnlog")?;
         let table = name_in(files, &found.path)?.unwrap_or_else(|| directory.to_owned());
         if !OWN.contains(&table.as_str()) && !table.starts_with(OWN_PREFIX) {
             let why = if has_wal { "began without WAL" } else { "has no WAL" };
@@ -66,6 +71,17 @@ pub(super) fn tables(files: &dyn Files) -> io::Result<Vec<LeftOut>> {
         }
     }
     Ok(left_out)
+}
+
+/// Why this table has no log that can be shipped; `None`: it has one.
+fn without_log(files: &dyn Files, table: &Table) -> io::Result<Option<String>> {
+    let log = files.open(&table.sequencer(SequencerFile::Log))?;
+    let size = log.as_ref().map_or(Ok(0), |log| log.found().map(|found| found.size))?;
+    if usize::try_from(size).is_ok_and(|size| size < Header::LEN) {
+        return Ok(Some(format!("directory {table} {HALF_MADE}")));
+    }
+    let is_known = sequencer::open(files, table)?.is_some();
+    Ok((!is_known).then(|| format!("the log in {table} {UNKNOWN}")))
 }
 
 /// Which of the commits after `after` a replica does not carry out, of those that are these
@@ -148,12 +164,15 @@ mod tests {
                 server.files.write(&format!("{directory}/{file}"), 0, &[0; 8]);
             }
         }
-        server.register(&["half~1", "whole~2"]);
+        server.register(&["whole~2"]);
         assert_eq!(named(&server), [""; 0]);
+        server.files.write("half~1/txn_seq/_txnlog", 0, &[9]);
+        let told = tables(&server.files).unwrap();
+        assert!(told.len() == 1 && told[0].what.contains("upgrade walfs"), "{told:?}");
         server.files.resize("half~1/txn_seq/_txnlog", 0);
-        assert_eq!(named(&server), ["half~1"]);
+        assert_eq!(named(&server), ["half"]);
         server.files.remove("half~1/txn_seq/_txnlog");
-        assert_eq!(named(&server), ["half~1"]);
+        assert_eq!(named(&server), ["half"]);
     }
 
     fn named(server: &Server) -> Vec<String> {

@@ -48,9 +48,10 @@ impl Parts {
         };
         match parsed {
             Ok(columns) => Ok(Some(Self { meta, columns, events, index })),
-            Err(Unknown::Torn) => {
-                Err(invalid(format!("{segment}/_meta is torn, which commits of it need")))
-            }
+            Err(Unknown::Torn) => Err(invalid(format!(
+                "{segment}/_meta is torn, and replicas need it; if a power loss did that, give \
+                     the database a new volume, and replicas a base from a CHECKPOINT"
+            ))),
             Err(Unknown::Type { column, tag }) => Err(invalid(format!(
                 "column `{column}` has a type that this walfs does not know ({tag}): upgrade walfs"
             ))),

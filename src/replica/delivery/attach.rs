@@ -12,6 +12,7 @@ use crate::layout::questdb::txnlog::{Form, HEADER, Header};
 
 use super::files::beginning;
 use super::ground::Ground;
+use super::making::is_younger;
 use super::records::{put_changes, put_records};
 use super::source::{Log, Source, parse};
 use super::table::{Delivered, Here, Nudge, last_of};
@@ -40,9 +41,12 @@ impl Delivered {
             return self.begin(ground, source, log, (&head, applied)).await;
         }
         let published = Header::parse(&head).map_or(0, |header| header.max_txn);
-        if published == 0 && !self.is_forgotten {
-            // Whoever gave it its files may have ended before the server was told.
-            self.be_forgotten(ground).await?;
+        if published == 0 && !self.is_forgotten && ground.is_connected().await {
+            // Whoever gave it its files may have ended before the server was told. By itself, the
+            // server remembers them only for so long.
+            if is_younger(&path, ground.closes_after().await?)? {
+                self.be_forgotten(ground).await?;
+            }
         }
         if published > log.txns {
             return Err(self.drifted(log.txns + 1));

@@ -60,14 +60,8 @@ impl Delivered {
         if !ground.lacks(&self.table).await? {
             return Ok(None);
         }
-        if self.unanswered.is_some_and(|then| then.elapsed() < UNANSWERED) {
-            return Err(Trouble::Later(format!("the server may be making {}", self.table)));
-        }
-        self.unanswered = None;
+        self.is_not_being_made(&directory)?;
         if directory.exists() {
-            if is_younger(&directory, MAKING)? {
-                return Err(Trouble::Later(format!("the server may be making {}", self.table)));
-            }
             let applied = ground.root.applied(&self.table)?.unwrap_or(0);
             if applied > 0 || !ground.root.wal(&self.table).exists() {
                 return Err(Trouble::Stopped(format!(
@@ -79,6 +73,17 @@ impl Delivered {
         }
         self.make_live(ground, source, log).await?;
         Ok(None)
+    }
+
+    /// Whether the server can have nothing to do with this directory: what it is making it lists
+    /// last of all.
+    fn is_not_being_made(&mut self, directory: &Path) -> Result<(), Trouble> {
+        let waits = self.unanswered.is_some_and(|then| then.elapsed() < UNANSWERED);
+        if waits || (directory.exists() && is_younger(directory, MAKING)?) {
+            return Err(Trouble::Later(format!("the server may be making {}", self.table)));
+        }
+        self.unanswered = None;
+        Ok(())
     }
 
     async fn make_live(
@@ -223,6 +228,10 @@ impl Delivered {
 
     /// The server does not have the table, and shall not.
     pub(super) async fn let_go(&mut self, ground: &mut Ground) -> Result<Next, Trouble> {
+        let directory = ground.root.table(&self.table);
+        if ground.root.wal(&self.table).exists() && ground.is_served().await? {
+            self.is_not_being_made(&directory)?;
+        }
         if ground.root.is_whole(&self.table) && ground.root.wal(&self.table).exists() {
             // It was made for a server that has not started since: none shall find it.
             if ground.is_served().await? && !ground.is_connected().await {
@@ -231,7 +240,7 @@ impl Delivered {
             if !ground.lacks(&self.table).await? {
                 return Err(Trouble::Later(format!("the server has just made {}", self.table)));
             }
-            gone(fs::remove_dir_all(ground.root.table(&self.table)))?;
+            gone(fs::remove_dir_all(directory))?;
         }
         self.segments.forget(&mut ground.window);
         self.here = None;
@@ -241,7 +250,7 @@ impl Delivered {
     }
 }
 
-/// Whether a directory changed within this time. One of the future did.
-fn is_younger(directory: &Path, age: Duration) -> io::Result<bool> {
-    Ok(fs::metadata(directory)?.modified()?.elapsed().map_or(true, |since| since < age))
+/// Whether a file or directory changed within this time. One of the future did.
+pub(super) fn is_younger(path: &Path, age: Duration) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.modified()?.elapsed().map_or(true, |since| since < age))
 }

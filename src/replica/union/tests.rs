@@ -15,6 +15,7 @@ use crate::fuse::filesystem::{
 use crate::fuse::mount::{MountPoint, Passthrough, Settings};
 use crate::replica::lab::{Lab, Reader, noise, path};
 use crate::replica::settings::Access;
+use crate::replica::view::Change as Renamed;
 use crate::volume::Edit;
 
 const CALLER: Caller = Caller { uid: 0, gid: 0, pid: 1, request: 0, again: false };
@@ -123,6 +124,19 @@ async fn removing_a_name_from_the_store_is_remembered_here_and_changes_nothing_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_removed_name_stays_removed_while_an_early_view_lacks_it() {
+    let lab = volume().await;
+    let (union, _) = lab.union(Access::Union).await;
+    union.unlink(Ino::ROOT, OsStr::new(SEGMENT)).unwrap();
+    drop(union);
+    let beneath = File::open(lab.directory.path().join("beneath")).unwrap();
+    let (union, mut reader) = lab.union_that_starts(beneath.into(), Access::Union).await;
+    union.tell(&[Renamed::Name(path("another"))]);
+    reader.follower.start().await.unwrap();
+    assert_eq!(names(&union, Ino::ROOT), [".", "..", ".walfs", NEXT]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_directory_shows_both_and_the_store_wins() {
     let mut lab = volume().await;
     lab.edit(Edit::Set { path: path("a/b/pointer"), content: "to".into() });
@@ -200,7 +214,12 @@ async fn follow_mounted(passthrough: Passthrough) {
     let over = MountPoint::open(&point).unwrap();
     let beneath = over.directory().try_clone().unwrap();
     let (union, mut reader) = lab.union_over(beneath, Access::Union).await;
-    let settings = Settings { source: "memory://lab".to_owned(), read_only: false, passthrough };
+    let settings = Settings {
+        insists: false,
+        source: "memory://lab".to_owned(),
+        read_only: false,
+        passthrough,
+    };
     let mounted = over.mount(Arc::<Union>::clone(&union), &settings).unwrap();
     union.set_kernel(mounted.kernel().unwrap());
 
