@@ -117,20 +117,21 @@ class Server:
     def start(self):
         log = open(self.root / "server.log", "ab")
         self.running = subprocess.Popen(
-            ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
-             f"-XX:SharedArchiveFile={self.place.jar.with_suffix('.jsa')}",
+            ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
              f"-Djava.io.tmpdir={self.root}", "-p", self.place.jar,
              "-m", "io.questdb/io.questdb.ServerMain", "-d", self.root],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )
-        while True:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
             if self.running.poll() is not None:
                 raise RuntimeError((self.root / "server.log").read_text()[-2000:])
             try:
-                Session(self).ask("SELECT 1")
+                Session(self, timeout=10).ask("SELECT 1")
                 return self
             except OSError:
                 time.sleep(0.1)
+        raise RuntimeError(f"no answer from {self.root}:\n{(self.root / 'server.log').read_text()[-2000:]}")
 
     def stop(self):
         if self.running:
@@ -150,8 +151,8 @@ class Server:
 class Session:
     """One kept connection over HTTP."""
 
-    def __init__(self, server):
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=60)
+    def __init__(self, server, timeout=60):
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=timeout)
 
     def ask(self, sql):
         """The first value of the answer; None if there is no row."""

@@ -44,12 +44,11 @@ port() {
 }
 
 start_server() {
-    local root=$1
-    (cd "$root" && exec nohup java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto \
-        -XX:SharedArchiveFile="${JAR%.jar}.jsa" -p "$JAR" -m io.questdb/io.questdb.ServerMain \
-        -d "$root" >>"$root/server.log" 2>&1 </dev/null) &
+    local root=$1 deadline=$((SECONDS + 120))
+    (cd "$root" && exec nohup java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+        -p "$JAR" -m io.questdb/io.questdb.ServerMain -d "$root" >>"$root/server.log" 2>&1 </dev/null) &
     echo $! >"$root/server.pid"
-    for _ in $(seq 600); do
+    while [ "$SECONDS" -lt "$deadline" ]; do
         ask "$root" 'SELECT 1' >/dev/null 2>&1 && return
         kill -0 "$(cat "$root/server.pid")" 2>/dev/null || break
         sleep 0.1

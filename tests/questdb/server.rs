@@ -135,8 +135,7 @@ impl Server {
         fs::write(self.root.join("conf/server.conf"), settings).expect("a root is writable");
         let log = log_file(&self.log());
         let mut command = Command::new("java");
-        command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]);
-        command.arg(format!("-XX:SharedArchiveFile={}", self.jar.with_extension("jsa").display()));
+        command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
         command.arg(format!("-XX:ErrorFile={}", self.root.join("crash.log").display()));
         // Where it unpacks its libraries, which a kill leaves behind.
         command.arg(format!("-Djava.io.tmpdir={}", self.root.display()));
