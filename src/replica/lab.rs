@@ -212,13 +212,13 @@ impl Lab {
         beneath: OwnedFd,
         access: Access,
     ) -> (Arc<Union>, Reader) {
-        let (union, mut reader) = self.union_that_starts(beneath, access).await;
+        let (union, mut reader) = self.union_that_starts(beneath, access);
         reader.follower.start().await.unwrap();
         (union, reader)
     }
 
     /// The same before it shows anything.
-    pub(super) async fn union_that_starts(
+    pub(super) fn union_that_starts(
         &self,
         beneath: OwnedFd,
         access: Access,

@@ -130,7 +130,7 @@ async fn a_removed_name_stays_removed_while_an_early_view_lacks_it() {
     union.unlink(Ino::ROOT, OsStr::new(SEGMENT)).unwrap();
     drop(union);
     let beneath = File::open(lab.directory.path().join("beneath")).unwrap();
-    let (union, mut reader) = lab.union_that_starts(beneath.into(), Access::Union).await;
+    let (union, mut reader) = lab.union_that_starts(beneath.into(), Access::Union);
     union.tell(&[Renamed::Name(path("another"))]);
     reader.follower.start().await.unwrap();
     assert_eq!(names(&union, Ino::ROOT), [".", "..", ".walfs", NEXT]);
