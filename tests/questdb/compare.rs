@@ -94,8 +94,9 @@ pub(crate) fn settle(client: Client) -> BTreeMap<String, Progress> {
 
 fn views_are_fresh(client: Client) -> bool {
     let rows = client.sql(
-        "SELECT view_name FROM materialized_views() WHERE view_status = 'refreshing' OR
-         (view_status = 'valid' AND refresh_base_table_txn < base_table_txn)",
+        "SELECT view_name FROM materialized_views() WHERE (view_status = 'refreshing' OR
+         (view_status = 'valid' AND refresh_base_table_txn < base_table_txn))
+         AND view_name IN (SELECT name FROM wal_tables() WHERE sequencerTxn >= 0)",
     );
     rows.is_ok_and(|rows| rows.is_empty())
 }
@@ -192,7 +193,11 @@ fn views(client: Client) -> Vec<String> {
         view_status FROM materialized_views()";
     let number = |directory: &str| directory.rsplit('~').next().and_then(|id| id.parse().ok());
     let mut last: BTreeMap<String, (u32, String)> = BTreeMap::new();
+    let whole = names(client);
     for row in client.query(question) {
+        if !row.first().is_some_and(|name| whole.contains(&word(name))) {
+            continue;
+        }
         let [name, directory, ..] = row.as_slice() else { continue };
         let id = number(&word(directory)).unwrap_or(0);
         let line = Value::from(row.clone()).to_string();

@@ -40,7 +40,7 @@ pub(super) fn tables(files: &dyn Files) -> io::Result<Vec<LeftOut>> {
         let directory = found.path.as_str();
         let name = Table::parse(directory);
         let registered = registered.get(directory);
-        if found.kind == Kind::Other {
+        if found.kind == Kind::Other && (name.is_some() || !directory.contains('.')) {
             let first = name.as_ref().map_or(directory, Table::first_name);
             let table = registered.map_or(first, |entry| &entry.name).to_owned();
             left_out.push(LeftOut { table, commit: None, what: ELSEWHERE.to_owned() });
@@ -49,17 +49,19 @@ pub(super) fn tables(files: &dyn Files) -> io::Result<Vec<LeftOut>> {
         if found.kind != Kind::Directory || !is_table(files, &found.path)? {
             continue;
         }
-        if let Some(table) = name.as_ref().filter(|_| registered.is_none_or(|it| it.kind > 0)) {
+        if let Some(table) = name.as_ref().filter(|_| registered.is_none_or(|it| it.kind > 0))
+            && (registered.is_some() || writes_wal(files, &found.path)?)
+        {
             if let Some(what) = without_log(files, table)? {
                 let name = registered.map_or(table.first_name(), |entry| &entry.name).to_owned();
                 left_out.push(LeftOut { table: name, commit: None, what });
             }
             continue;
         }
-        if registered.is_some() && name.is_some() {
+        let has_wal = has(files, &found.path, "txn_seq/_txnlog")?;
+        if has_wal && name.is_some() {
             continue;
         }
-        let has_wal = has(files, &found.path, "txn_seq/_txnlog")?;
         let table = name_in(files, &found.path)?.unwrap_or_else(|| directory.to_owned());
         if !OWN.contains(&table.as_str()) && !table.starts_with(OWN_PREFIX) {
             let why = if has_wal { "began without WAL" } else { "has no WAL" };
@@ -73,7 +75,7 @@ pub(super) fn tables(files: &dyn Files) -> io::Result<Vec<LeftOut>> {
     Ok(left_out)
 }
 
-/// Why this table has no log that can be shipped; `None`: it has one.
+/// Why this table, which writes WAL, has no log that can be shipped; `None`: it has one.
 fn without_log(files: &dyn Files, table: &Table) -> io::Result<Option<String>> {
     let log = files.open(&table.sequencer(SequencerFile::Log))?;
     let size = log.as_ref().map_or(Ok(0), |log| log.found().map(|found| found.size))?;
@@ -112,6 +114,16 @@ fn statement(table: &Table, commit: u64, sql: &str) -> Option<LeftOut> {
             "`{sql}`: a replica has no files to attach, and goes on without these rows; insert \
              them instead, or make the replicas again from a CHECKPOINT copy"
         ),
+    })
+}
+
+/// Whether a table's `_meta` says so (`TableUtils.META_OFFSET_WAL_ENABLED`).
+fn writes_wal(files: &dyn Files, directory: &RelPath) -> io::Result<bool> {
+    let meta = directory.join("_meta").map_or(Ok(None), |path| files.open(&path))?;
+    let mut flag = [0];
+    Ok(match meta {
+        Some(meta) => meta.read_at(40, &mut flag)? == flag.len() && flag != [0],
+        None => false,
     })
 }
 
@@ -159,16 +171,24 @@ mod tests {
         let mut server = Server::new();
         server.make_table("half~1");
         server.make_table("whole~2");
-        for directory in ["half~1", "whole~2"] {
+        for directory in ["half~1", "whole~2", "without~3"] {
             for file in ["_meta", "_txn"] {
-                server.files.write(&format!("{directory}/{file}"), 0, &[0; 8]);
+                let writes_wal = u8::from(directory != "without~3");
+                server.files.write(&format!("{directory}/{file}"), 40, &[writes_wal]);
             }
         }
+        let named = |server: &Server| -> Vec<_> {
+            let mut named = named(server);
+            named.retain(|name| name != "without~3");
+            named
+        };
+        let told = tables(&server.files).unwrap();
+        assert!(told.len() == 1 && told[0].what.contains("has no WAL"), "its log was removed");
         server.register(&["whole~2"]);
         assert_eq!(named(&server), [""; 0]);
         server.files.write("half~1/txn_seq/_txnlog", 0, &[9]);
         let told = tables(&server.files).unwrap();
-        assert!(told.len() == 1 && told[0].what.contains("upgrade walfs"), "{told:?}");
+        assert!(told.iter().any(|it| it.what.contains("upgrade walfs")), "{told:?}");
         server.files.resize("half~1/txn_seq/_txnlog", 0);
         assert_eq!(named(&server), ["half"]);
         server.files.remove("half~1/txn_seq/_txnlog");

@@ -71,13 +71,16 @@ impl Log {
         self.header.max_txn.saturating_sub(self.shipped(manifest))
     }
 
-    /// Whether the last records that the manifest has are those on the disk. Those beside the
-    /// count, in the first block of a log without parts, cannot be told: the count changes.
+    /// Whether the last records that the manifest has are those on the disk; `true` also where
+    /// that cannot be told: beside the count, which changes, in the first block of a log without
+    /// parts.
     pub(super) fn goes_on_from(&self, files: &dyn Files, manifest: &Manifest) -> io::Result<bool> {
-        let (file, _) = self.header.form.place(self.shipped(manifest));
+        let (file, offset) = self.header.form.place(self.shipped(manifest));
         let path = self.table.sequencer(file);
         let (shipped, with_count) = (Shipped::of(manifest, &path), file == SequencerFile::Log);
-        if with_count && shipped.last_block() == 0 {
+        // Where a batch was full, a part of the next record came with the last block.
+        let with_next = shipped.end() > offset + self.header.form.record();
+        if with_next || (with_count && shipped.last_block() == 0) {
             return Ok(true);
         }
         // The server removes parts that were applied.

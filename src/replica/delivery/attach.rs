@@ -41,12 +41,9 @@ impl Delivered {
             return self.begin(ground, source, log, (&head, applied)).await;
         }
         let published = Header::parse(&head).map_or(0, |header| header.max_txn);
-        if published == 0 && !self.is_forgotten && ground.is_connected().await {
-            // Whoever gave it its files may have ended before the server was told. By itself, the
-            // server remembers them only for so long.
-            if is_younger(&path, ground.closes_after().await?)? {
-                self.be_forgotten(ground).await?;
-            }
+        if published == 0 && !self.is_forgotten {
+            // Whoever gave it its files may have ended before the server was told.
+            self.be_forgotten(ground).await?;
         }
         if published > log.txns {
             return Err(self.drifted(log.txns + 1));
@@ -120,14 +117,18 @@ impl Delivered {
         Ok(())
     }
 
-    /// Has the server forget what it knew of a table whose files it did not make itself.
+    /// Has the server forget what it knew of a table whose files it did not make itself. Its
+    /// sequencer, which stays open for a while, it forgets with time alone.
     async fn be_forgotten(&mut self, ground: &mut Ground) -> Result<(), Trouble> {
         let name = ground.entry(&self.table).map(|entry| entry.name.clone());
         if let Some(name) = name.filter(|_| ground.agent.is_some())
             && ground.is_served().await?
         {
             ground.say(&statements::hydrate(&name)).await?;
-            self.hold(ground).await?;
+            let log = ground.root.sequencer(&self.table, SequencerFile::Log);
+            if is_younger(&log, ground.closes_after().await?)? {
+                self.hold(ground).await?;
+            }
         }
         self.is_forgotten = true;
         Ok(())

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use crate::layout::questdb::delivery::statements::{Kind, hydrate};
 use crate::layout::questdb::names::SequencerFile;
-use crate::layout::questdb::txnlog::Form;
+use crate::layout::questdb::txnlog::{Form, HEADER, Header};
 use crate::server::AgentError;
 
 use super::files::{beginning, gone};
@@ -78,6 +78,12 @@ impl Delivered {
     /// Whether the server can have nothing to do with this directory: what it is making it lists
     /// last of all.
     fn is_not_being_made(&mut self, directory: &Path) -> Result<(), Trouble> {
+        let log = beginning(&directory.join("txn_seq/_txnlog"), HEADER)?.unwrap_or_default();
+        if Header::parse(&log).is_some_and(|header| header.max_txn > 0) {
+            // It was made long ago.
+            self.unanswered = None;
+            return Ok(());
+        }
         let waits = self.unanswered.is_some_and(|then| then.elapsed() < UNANSWERED);
         if waits || (directory.exists() && is_younger(directory, MAKING)?) {
             return Err(Trouble::Later(format!("the server may be making {}", self.table)));
@@ -229,6 +235,8 @@ impl Delivered {
     /// The server does not have the table, and shall not.
     pub(super) async fn let_go(&mut self, ground: &mut Ground) -> Result<Next, Trouble> {
         let directory = ground.root.table(&self.table);
+        self.segments.forget(&mut ground.window);
+        (self.here, self.wanted) = (None, 0);
         if ground.root.wal(&self.table).exists() && ground.is_served().await? {
             self.is_not_being_made(&directory)?;
         }
@@ -242,9 +250,6 @@ impl Delivered {
             }
             gone(fs::remove_dir_all(directory))?;
         }
-        self.segments.forget(&mut ground.window);
-        self.here = None;
-        self.wanted = 0;
         gone(fs::remove_dir_all(ground.root.wal(&self.table)))?;
         Ok(Next::Gone)
     }

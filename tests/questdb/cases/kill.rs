@@ -22,6 +22,8 @@ fn odd_moment(round: u64) -> Duration {
 enum Under {
     /// Everything that a table can meet.
     Everything,
+    /// The same but for renames, which a server that is killed meanwhile forgets, walfs or not.
+    AllButRenames,
     /// Rows. A server whose files answer with errors in the middle of an ALTER breaks its own
     /// table, walfs or not.
     Rows,
@@ -46,6 +48,7 @@ fn killing(
     let (mut primary, mut replica) = pair(&world);
     let load = match under {
         Under::Everything => Load::start(primary.client(), rounds, 2, Until::Stopped),
+        Under::AllButRenames => Load::without_renames(primary.client(), rounds, 2, Until::Stopped),
         Under::Rows => {
             Load::start(primary.client(), rounds, 2, Until::Steps(20)).finish();
             settle(primary.client());
@@ -111,7 +114,7 @@ fn the_replicas_walfs(rounds: u64) {
 }
 
 fn the_primarys_server(rounds: u64) {
-    killing(rounds, (Under::Everything, Loss::Nothing), |primary, _| {
+    killing(rounds, (Under::AllButRenames, Loss::Nothing), |primary, _| {
         primary.server.kill();
         primary.server.start();
     });

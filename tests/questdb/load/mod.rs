@@ -17,7 +17,7 @@ use rand::rngs::StdRng;
 
 use crate::client::Client;
 
-pub(crate) use steps::Writer;
+pub(crate) use steps::{Kinds, Writer};
 
 /// How long a writer goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,20 +41,25 @@ pub(crate) struct Load {
 impl Load {
     /// Writers of this number, whose steps follow from the seed (their interleaving does not).
     pub(crate) fn start(client: Client, seed: u64, writers: u64, until: Until) -> Load {
-        Load::begin(client, seed, writers, until, false)
+        Load::begin(client, seed, writers, until, Kinds::All)
     }
 
     /// The same, with rows alone for the tables that are there.
     pub(crate) fn of_rows(client: Client, seed: u64, writers: u64, until: Until) -> Load {
-        Load::begin(client, seed, writers, until, true)
+        Load::begin(client, seed, writers, until, Kinds::Rows)
     }
 
-    fn begin(client: Client, seed: u64, writers: u64, until: Until, rows_only: bool) -> Load {
+    /// The same, where no table gets another name.
+    pub(crate) fn without_renames(client: Client, seed: u64, writers: u64, until: Until) -> Load {
+        Load::begin(client, seed, writers, until, Kinds::AllButRenames)
+    }
+
+    fn begin(client: Client, seed: u64, writers: u64, until: Until, kinds: Kinds) -> Load {
         let stopped = Arc::new(AtomicBool::new(false));
         let writers = (0..writers)
             .map(|number| {
                 let random = StdRng::seed_from_u64(seed * 1000 + number);
-                let writer = Writer::new(client, random, number, rows_only);
+                let writer = Writer::new(client, random, number, kinds);
                 let stopped = Arc::clone(&stopped);
                 std::thread::spawn(move || work(writer, until, &stopped))
             })

@@ -18,8 +18,18 @@ pub(crate) struct Writer {
     number: u64,
     /// How many names it has used: names are used again.
     names: u64,
-    /// It only adds rows to tables that are there.
-    rows_only: bool,
+    kinds: Kinds,
+}
+
+/// Which steps are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kinds {
+    All,
+    /// A server that is killed in the middle of a rename has it in the log, which others follow,
+    /// and goes on with the old name itself: it registers the name last.
+    AllButRenames,
+    /// Those that only add rows to tables that are there.
+    Rows,
 }
 
 /// Those of the numbers that steps are drawn by which add rows to a table.
@@ -34,20 +44,22 @@ const BEGIN: i64 = 1_704_067_200_000_000;
 const SPAN: i64 = 5 * 86_400_000_000;
 
 impl Writer {
-    pub(crate) fn new(client: Client, random: StdRng, number: u64, rows_only: bool) -> Writer {
-        Writer { client, random, number, names: 0, rows_only }
+    pub(crate) fn new(client: Client, random: StdRng, number: u64, kinds: Kinds) -> Writer {
+        Writer { client, random, number, names: 0, kinds }
     }
 
     pub(crate) fn step(&mut self) -> Step {
         let table = self.some_table();
-        let kind = if self.rows_only {
-            ROWS.start + self.below(ROWS.end - ROWS.start)
-        } else {
-            self.below(1000)
+        let kind = match self.kinds {
+            Kinds::Rows => ROWS.start + self.below(ROWS.end - ROWS.start),
+            Kinds::All | Kinds::AllButRenames => self.below(1000),
         };
         match (kind, table) {
             (0..=59, _) | (_, None) => ("create", self.create()),
-            (60..=429, Some(table)) => ("insert", self.insert(&table)),
+            (950..=964, Some(table)) if self.kinds == Kinds::All => {
+                ("rename table", self.rename(&table))
+            }
+            (60..=429 | 950..=964, Some(table)) => ("insert", self.insert(&table)),
             (430..=549, Some(table)) => ("line over http", self.lines(&table)),
             (550..=589, _) => ("line over tcp", self.lines_over_tcp()),
             (590..=669, Some(table)) => ("update", self.update(&table)),
@@ -60,7 +72,6 @@ impl Writer {
             (870..=909, Some(table)) => ("symbol setting", self.symbol_setting(&table)),
             (910..=929, Some(table)) => ("table setting", self.table_setting(&table)),
             (930..=949, Some(table)) => ("dedup", self.dedup(&table)),
-            (950..=964, Some(table)) => ("rename table", self.rename(&table)),
             (965..=979, Some(table)) => ("drop table", self.run(format!("DROP TABLE '{table}'"))),
             (980..=989, Some(table)) => ("create view", self.create_view(&table)),
             (990.., Some(_)) => ("drop view", self.drop_view()),
@@ -174,7 +185,7 @@ impl Writer {
 
     /// A batch in the line protocol, for a table that is there or for one that it makes.
     fn lines(&mut self, table: &str) -> Result<(), String> {
-        let makes = !self.rows_only && self.below(4) == 0;
+        let makes = self.kinds != Kinds::Rows && self.below(4) == 0;
         let name = if makes { self.fresh_name("lines") } else { table.to_owned() };
         let text = self.batch(&name);
         self.client.write(&text)

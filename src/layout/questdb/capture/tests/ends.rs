@@ -54,8 +54,22 @@ fn a_database_that_was_set_back_and_went_on_is_told() {
             server.commit(&segment("a~1", 1, 0), 1);
         }
         assert_eq!(store.plan(&server.files).problems, [""; 0]);
-        // Its last commit is another writer's by now.
         let form = if part == 0 { Form::Whole } else { Form::Parts(part) };
+        // A batch that was full carried a part of the next record, which is another one by now.
+        let (file, at) = form.place(401);
+        let path = table("a~1").sequencer(file);
+        if part == 0 {
+            let end = at + 8;
+            let steps = tails(&path, end, std::iter::once(at / BLOCK * BLOCK..end).collect());
+            let mut cut = shipping();
+            cut.manifest = store.manifest.clone();
+            cut.view.clone_from(&store.view);
+            cut.carry_out(&server.files, &steps.collect::<Vec<_>>());
+            server.files.write(path.as_str(), at, &[9; 8]);
+            assert_eq!(cut.plan(&server.files).problems, [""; 0]);
+            server.files.write(path.as_str(), at, &[0; 8]);
+        }
+        // Its last commit is another writer's by now.
         let (file, at) = form.place(400);
         server.files.write(table("a~1").sequencer(file).as_str(), at + 8, &[2]);
         let plan = store.plan(&server.files);
