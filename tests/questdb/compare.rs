@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::client::{Client, word};
+use crate::client::{Client, Row, word};
 use crate::ground::wait_until;
 
 /// How far a server is with one table.
@@ -94,11 +94,14 @@ pub(crate) fn settle(client: Client) -> BTreeMap<String, Progress> {
 
 fn views_are_fresh(client: Client) -> bool {
     let rows = client.sql(
-        "SELECT view_name FROM materialized_views() WHERE (view_status = 'refreshing' OR
-         (view_status = 'valid' AND refresh_base_table_txn < base_table_txn))
-         AND view_name IN (SELECT name FROM wal_tables() WHERE sequencerTxn >= 0)",
+        "SELECT view_name FROM materialized_views() WHERE view_status = 'refreshing' OR
+         (view_status = 'valid' AND refresh_base_table_txn < base_table_txn)",
     );
-    rows.is_ok_and(|rows| rows.is_empty())
+    let Ok((rows, whole)) = rows.and_then(|rows| Ok((rows, progress(client)?))) else {
+        return false;
+    };
+    let is_whole = |row: &Row| row.first().is_some_and(|name| whole.contains_key(&word(name)));
+    !rows.iter().any(is_whole)
 }
 
 /// What a server says of its tables, for a case that fails.
