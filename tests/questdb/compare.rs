@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::client::{Client, Row, word};
+use crate::client::{Client, word};
 use crate::ground::wait_until;
 
 /// How far a server is with one table.
@@ -70,7 +70,7 @@ fn missing_of(replica: Client, end: &BTreeMap<String, Progress>) -> String {
 
 /// Waits until the server has applied all that it took; how far it is then.
 pub(crate) fn settle(client: Client) -> BTreeMap<String, Progress> {
-    let (mut before, mut calm) = (None, 0);
+    let (mut before, mut calm, mut looks) = (None, 0, 0_u32);
     let mut last = BTreeMap::new();
     let what = "the primary applies all that it took";
     within(
@@ -80,8 +80,12 @@ pub(crate) fn settle(client: Client) -> BTreeMap<String, Progress> {
             let Ok(now) = progress(client) else { return false };
             let broken = now.iter().find(|(_, table)| table.suspended);
             assert!(broken.is_none(), "the primary itself suspended {broken:?}\n{}", told(client));
-            let done =
-                now.values().all(|table| table.applied == table.known) && views_are_fresh(client);
+            let Some(stale) = stale_views(client) else { return false };
+            looks += 1;
+            if looks % 200 == 0 {
+                refresh(client, &stale);
+            }
+            let done = now.values().all(|table| table.applied == table.known) && stale.is_empty();
             calm = if done && before.as_ref() == Some(&now) { calm + 1 } else { 0 };
             before = Some(now.clone());
             last = now;
@@ -92,16 +96,23 @@ pub(crate) fn settle(client: Client) -> BTreeMap<String, Progress> {
     last
 }
 
-fn views_are_fresh(client: Client) -> bool {
+/// The views that lack commits of their base; `None`: the server does not say.
+fn stale_views(client: Client) -> Option<Vec<String>> {
     let rows = client.sql(
         "SELECT view_name FROM materialized_views() WHERE view_status = 'refreshing' OR
          (view_status = 'valid' AND refresh_base_table_txn < base_table_txn)",
     );
-    let Ok((rows, whole)) = rows.and_then(|rows| Ok((rows, progress(client)?))) else {
-        return false;
-    };
-    let is_whole = |row: &Row| row.first().is_some_and(|name| whole.contains_key(&word(name)));
-    !rows.iter().any(is_whole)
+    let (rows, whole) = (rows.ok()?, progress(client).ok()?);
+    let stale = rows.iter().filter_map(|row| row.first()).map(word);
+    Some(stale.filter(|name| whole.contains_key(name)).collect())
+}
+
+/// A server that was killed before the first refresh of a view makes none before the next commit.
+fn refresh(client: Client, views: &[String]) {
+    for view in views {
+        // What it says against it, the wait for fresh views will tell.
+        let _answer = client.sql(&format!("REFRESH MATERIALIZED VIEW '{view}' INCREMENTAL"));
+    }
 }
 
 /// What a server says of its tables, for a case that fails.
