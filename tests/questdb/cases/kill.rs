@@ -22,10 +22,9 @@ fn odd_moment(round: u64) -> Duration {
 enum Under {
     /// Everything that a table can meet.
     Everything,
-    /// The same but for renames, which a server that is killed meanwhile forgets, walfs or not.
-    AllButRenames,
-    /// Rows. A server whose files answer with errors in the middle of an ALTER breaks its own
-    /// table, walfs or not.
+    /// Rows. A server that is killed in the middle of a change of structure, or whose files answer
+    /// with errors, breaks its own tables, walfs or not: on a plain directory, twenty kills under
+    /// everything left tables suspended in four runs of eight.
     Rows,
 }
 
@@ -48,7 +47,6 @@ fn killing(
     let (mut primary, mut replica) = pair(&world);
     let load = match under {
         Under::Everything => Load::start(primary.client(), rounds, 2, Until::Stopped),
-        Under::AllButRenames => Load::without_renames(primary.client(), rounds, 2, Until::Stopped),
         Under::Rows => {
             Load::start(primary.client(), rounds, 2, Until::Steps(20)).finish();
             settle(primary.client());
@@ -114,7 +112,7 @@ fn the_replicas_walfs(rounds: u64) {
 }
 
 fn the_primarys_server(rounds: u64) {
-    killing(rounds, (Under::AllButRenames, Loss::Nothing), |primary, _| {
+    killing(rounds, (Under::Rows, Loss::Nothing), |primary, _| {
         primary.server.kill();
         primary.server.start();
     });

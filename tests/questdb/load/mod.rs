@@ -49,11 +49,6 @@ impl Load {
         Load::begin(client, seed, writers, until, Kinds::Rows)
     }
 
-    /// The same, where no table gets another name.
-    pub(crate) fn without_renames(client: Client, seed: u64, writers: u64, until: Until) -> Load {
-        Load::begin(client, seed, writers, until, Kinds::AllButRenames)
-    }
-
     fn begin(client: Client, seed: u64, writers: u64, until: Until, kinds: Kinds) -> Load {
         let stopped = Arc::new(AtomicBool::new(false));
         let writers = (0..writers)

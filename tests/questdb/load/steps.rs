@@ -25,9 +25,6 @@ pub(crate) struct Writer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kinds {
     All,
-    /// A server that is killed in the middle of a rename has it in the log, which others follow,
-    /// and goes on with the old name itself: it registers the name last.
-    AllButRenames,
     /// Those that only add rows to tables that are there.
     Rows,
 }
@@ -52,14 +49,11 @@ impl Writer {
         let table = self.some_table();
         let kind = match self.kinds {
             Kinds::Rows => ROWS.start + self.below(ROWS.end - ROWS.start),
-            Kinds::All | Kinds::AllButRenames => self.below(1000),
+            Kinds::All => self.below(1000),
         };
         match (kind, table) {
             (0..=59, _) | (_, None) => ("create", self.create()),
-            (950..=964, Some(table)) if self.kinds == Kinds::All => {
-                ("rename table", self.rename(&table))
-            }
-            (60..=429 | 950..=964, Some(table)) => ("insert", self.insert(&table)),
+            (60..=429, Some(table)) => ("insert", self.insert(&table)),
             (430..=549, Some(table)) => ("line over http", self.lines(&table)),
             (550..=589, _) => ("line over tcp", self.lines_over_tcp()),
             (590..=669, Some(table)) => ("update", self.update(&table)),
@@ -72,6 +66,7 @@ impl Writer {
             (870..=909, Some(table)) => ("symbol setting", self.symbol_setting(&table)),
             (910..=929, Some(table)) => ("table setting", self.table_setting(&table)),
             (930..=949, Some(table)) => ("dedup", self.dedup(&table)),
+            (950..=964, Some(table)) => ("rename table", self.rename(&table)),
             (965..=979, Some(table)) => ("drop table", self.run(format!("DROP TABLE '{table}'"))),
             (980..=989, Some(table)) => ("create view", self.create_view(&table)),
             (990.., Some(_)) => ("drop view", self.drop_view()),
