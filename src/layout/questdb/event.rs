@@ -60,7 +60,7 @@ pub fn records_in(index_len: u64) -> u64 {
     (index_len / 8).saturating_sub(1)
 }
 
-/// Where so many records end, of which the index tells.
+/// Where so many records end, and the next begins; `None` if the index does not tell.
 pub fn end_of(index: &dyn OpenFile, records: u64) -> io::Result<Option<u64>> {
     let mut end = [0; 8];
     let read = index.read_at(records * 8, &mut end)?;
@@ -87,12 +87,8 @@ pub fn read(
 
 /// Where record `first` begins and record `last` ends.
 fn read_bounds(index: &dyn OpenFile, first: u64, last: u64) -> io::Result<Option<(u64, u64)>> {
-    let mut bytes = [0; 8];
-    let mut bound = |record: u64| -> io::Result<Option<u64>> {
-        let read = index.read_at(record * 8, &mut bytes)?;
-        Ok(if read == bytes.len() { i64_at(&bytes, 0).and_then(u64_of) } else { None })
-    };
-    Ok(bound(first)?.zip(bound(last + 1)?).filter(|(start, _)| *start >= FIRST))
+    let bounds = end_of(index, first)?.zip(end_of(index, last + 1)?);
+    Ok(bounds.filter(|(start, _)| *start >= FIRST))
 }
 
 /// The highest row after the last of these records, 0 if they bring none, and the statements among

@@ -1,7 +1,7 @@
 //! What a `db/` has that is never shipped: tables without WAL, those that began without it (the
 //! server leaves them in a directory without an id, and their first rows are in no WAL), those in
-//! other volumes of the server, those that it was killed at the making of, and commits that mean something on the primary's own disk
-//! only.
+//! other volumes of the server, those that it was killed at the making of, and commits that mean
+//! something on the primary's own disk only.
 
 use std::io;
 
@@ -29,6 +29,8 @@ const UNKNOWN: &str =
 /// Of a table whose directory is a link (`CREATE TABLE … IN VOLUME`).
 const ELSEWHERE: &str = "is in another volume of the server, where its WAL is not seen, and no \
     replica has it; to replicate it, make a table without IN VOLUME and copy its rows";
+/// Where a table's `_meta` says whether it writes WAL (`TableUtils.META_OFFSET_WAL_ENABLED`).
+const WAL_ENABLED: u64 = 40;
 /// A table's name is not longer.
 const NAME_MAX: u64 = 4096;
 
@@ -117,12 +119,12 @@ fn statement(table: &Table, commit: u64, sql: &str) -> Option<LeftOut> {
     })
 }
 
-/// Whether a table's `_meta` says so (`TableUtils.META_OFFSET_WAL_ENABLED`).
+/// Whether a table's `_meta` says so.
 fn writes_wal(files: &dyn Files, directory: &RelPath) -> io::Result<bool> {
     let meta = directory.join("_meta").map_or(Ok(None), |path| files.open(&path))?;
     let mut flag = [0];
     Ok(match meta {
-        Some(meta) => meta.read_at(40, &mut flag)? == flag.len() && flag != [0],
+        Some(meta) => meta.read_at(WAL_ENABLED, &mut flag)? == flag.len() && flag != [0],
         None => false,
     })
 }

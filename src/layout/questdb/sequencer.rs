@@ -41,6 +41,11 @@ pub(super) fn is_made(files: &dyn Files, table: &Table) -> io::Result<bool> {
     Ok(files.open(&last_wal(table))?.is_some())
 }
 
+/// Whether the table was dropped, and nothing of it is on the disk but what is held.
+pub(super) fn is_over(files: &dyn Files, table: &Table, log: &Log) -> io::Result<bool> {
+    Ok(!is_made(files, table)? && structure(files, table, log)?.is_none())
+}
+
 /// The file in which the server counts the numbers that it gives to the writers of this table
 /// (`WalUtils.WAL_INDEX_FILE_NAME`).
 pub(super) fn last_wal(table: &Table) -> RelPath {

@@ -255,7 +255,8 @@ impl Delivered {
     }
 }
 
-/// Whether a file or directory changed within this time. One of the future did.
+/// Whether a file or directory changed within this time, by a clock that may have been set since.
 pub(super) fn is_younger(path: &Path, age: Duration) -> io::Result<bool> {
-    Ok(fs::metadata(path)?.modified()?.elapsed().map_or(true, |since| since < age))
+    let since = fs::metadata(path)?.modified()?.elapsed();
+    Ok(since.unwrap_or_else(|early| early.duration()) < age)
 }

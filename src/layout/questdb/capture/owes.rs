@@ -23,7 +23,7 @@ pub(in crate::layout::questdb) fn owes(
         None => Ok(false),
         Some(Name::Sequencer(table, _)) => {
             let Some(log) = sequencer::open(files, &table)? else { return Ok(false) };
-            Ok(log.lacks(shipped) > 0 && !is_over(files, &table, &log, shipped)?)
+            Ok(log.lacks(shipped) > 0 && !came_and_went(files, &table, &log, shipped)?)
         }
         Some(Name::Wal(segment, _)) => {
             if Shipped::of(shipped, path).is_sealed() {
@@ -37,7 +37,7 @@ pub(in crate::layout::questdb) fn owes(
                 }
             }
             let Some(log) = sequencer::open(files, &segment.table)? else { return Ok(false) };
-            if is_over(files, &segment.table, &log, shipped)? {
+            if came_and_went(files, &segment.table, &log, shipped)? {
                 return Ok(false);
             }
             let unshipped = (log.shipped(shipped), log.header.max_txn);
@@ -50,9 +50,11 @@ pub(in crate::layout::questdb) fn owes(
 }
 
 /// Whether the table came and went before anything of it was shipped: no replica will know it.
-fn is_over(files: &dyn Files, table: &Table, log: &Log, shipped: &Manifest) -> io::Result<bool> {
-    let was_never_shipped = !shipped.files.contains_key(&log.path);
-    Ok(was_never_shipped
-        && !sequencer::is_made(files, table)?
-        && sequencer::structure(files, table, log)?.is_none())
+fn came_and_went(
+    files: &dyn Files,
+    table: &Table,
+    log: &Log,
+    shipped: &Manifest,
+) -> io::Result<bool> {
+    Ok(!shipped.files.contains_key(&log.path) && sequencer::is_over(files, table, log)?)
 }

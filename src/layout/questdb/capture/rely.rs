@@ -13,10 +13,8 @@ impl Capture<'_> {
     /// What follows counts on what the server remembers of this table's writers. Of one that ended
     /// there will be no others.
     pub(super) fn rely_on_writers(&mut self, table: &Table, log: &Log) -> io::Result<()> {
-        let files = self.look.files;
-        let has_ended = !sequencer::is_made(files, table)?
-            && sequencer::structure(files, table, log)?.is_none();
-        if has_ended { Ok(()) } else { self.rely(sequencer::last_wal(table)) }
+        let is_over = sequencer::is_over(self.look.files, table, log)?;
+        if is_over { Ok(()) } else { self.rely(sequencer::last_wal(table)) }
     }
 
     /// What follows counts on what the server remembers in this file.
